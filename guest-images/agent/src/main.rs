@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The static program inside the guest: PID 1, and a tool box of subcommands.
+
+mod guest;
+
+use guest::{init, resolve, serve, victim};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+guest-agent serve                                answer requests on the connections of the socket that is standard input
+guest-agent victim --file F [--touch BYTE]... [--policy early|late|default] [--name N]
+                                                 map a file and report every signal as JSON
+guest-agent resolve FILE BYTE DEVICE             file offset -> device offset -> guest physical address";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        _ if std::process::id() == 1 => init::run(),
+        ["serve"] => serve::run(),
+        ["victim", rest @ ..] => victim::run(rest),
+        ["resolve", file, byte, device] => resolve::run(file, byte, device),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("guest-agent: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A kernel build tree: what `make` left in it, without installing anything.
+
+use std::path::{Path, PathBuf};
+
+use super::config::Config;
+use super::inspect::{self, Image};
+use super::path::{Bootable, assemble};
+use super::{Kernel, shown};
+use crate::cache::Cache;
+use crate::child;
+use crate::error::{Error, IoContext};
+use crate::progress::Progress;
+
+pub(super) fn resolve(
+    tree: &Path,
+    modules: Option<&Path>,
+    cache: &Cache,
+    progress: &dyn Progress,
+) -> Result<Kernel, Error> {
+    let not = |why: String| Error::NotABuildTree {
+        path: tree.to_owned(),
+        why,
+    };
+    let config = tree.join(".config");
+    if !config.is_file() {
+        return Err(not(
+            "it has no .config; name the folder in which the kernel was built (its O= folder)".to_owned(),
+        ));
+    }
+    let config = Config::parse(&std::fs::read_to_string(&config).during("read", &config)?);
+    let (image, why_not) = choose_image(tree)?;
+    let image = image.ok_or_else(|| {
+        not("it has neither vmlinux nor arch/x86/boot/bzImage; run `make` in it first".to_owned())
+    })?;
+    let bootable = Bootable::open(&image, cache, progress)?
+        .because(why_not)
+        .with_config(Some(config));
+    let release_file = tree.join("include/config/kernel.release");
+    if let Ok(release) = std::fs::read_to_string(&release_file)
+        && release.trim() != bootable.release
+    {
+        return Err(not(format!(
+            "its image is {} and its configuration says {}; run `make` in it again",
+            bootable.release,
+            release.trim()
+        )));
+    }
+    let folder = match modules {
+        Some(given) => inspect::locate_modules(given, &bootable.release)?,
+        None => tree.to_owned(),
+    };
+    assemble(shown(tree), commit(tree)?, bootable, Some(&folder))
+}
+
+/// The vmlinux if QEMU can enter it; else the bzImage, and why.
+fn choose_image(tree: &Path) -> Result<(Option<PathBuf>, Option<String>), Error> {
+    let there = |name: &str| Some(tree.join(name)).filter(|path| path.is_file());
+    let bzimage = there("arch/x86/boot/bzImage").or_else(|| there("arch/x86_64/boot/bzImage"));
+    let Some(vmlinux) = there("vmlinux") else {
+        return Ok((bzimage, None));
+    };
+    match inspect::image(&vmlinux)? {
+        Image::Vmlinux { pvh: false, .. } if bzimage.is_some() => Ok((
+            bzimage,
+            Some("its vmlinux has no PVH entry (CONFIG_PVH)".to_owned()),
+        )),
+        _ => Ok((Some(vmlinux), None)),
+    }
+}
+
+/// The commit that is checked out, with `-dirty` if tracked files differ; `None` if it is no git tree, or no git.
+fn commit(tree: &Path) -> Result<Option<String>, Error> {
+    // An O= folder has a link `source` to where the sources, and with them git's data, are.
+    let source = Some(tree.join("source"))
+        .filter(|path| path.is_dir())
+        .unwrap_or_else(|| tree.to_owned());
+    if which::which("git").is_err() {
+        return Ok(None);
+    }
+    let git = |arguments: &[&str]| {
+        // No optional locks: the user may be working in the tree at this moment.
+        child::run(
+            child::command("git")
+                .arg("--no-optional-locks")
+                .arg("-C")
+                .arg(&source)
+                .args(arguments),
+        )
+    };
+    let head = git(&["rev-parse", "HEAD"])?;
+    if !head.status.success() {
+        return Ok(None);
+    }
+    let mut commit = String::from_utf8_lossy(&head.stdout).trim().to_owned();
+    if !git(&["diff-index", "--quiet", "HEAD", "--"])?.status.success() {
+        commit.push_str("-dirty");
+    }
+    Ok(Some(commit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Silent;
+
+    fn cache(folder: &Path) -> Cache {
+        Cache::open(Some(folder.join("cache"))).unwrap()
+    }
+
+    #[test]
+    fn a_folder_that_is_no_tree_says_what_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = folder.path().join("tree");
+        std::fs::create_dir(&tree).unwrap();
+        let refused = || {
+            resolve(&tree, None, &cache(folder.path()), &Silent)
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(refused().contains("no .config"), "{}", refused());
+        std::fs::write(tree.join(".config"), "CONFIG_XFS_FS=y\n").unwrap();
+        assert!(refused().contains("run `make`"), "{}", refused());
+    }
+
+    #[test]
+    fn a_tree_with_a_bzimage() {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = folder.path().join("tree");
+        std::fs::create_dir_all(tree.join("arch/x86/boot")).unwrap();
+        std::fs::create_dir_all(tree.join("include/config")).unwrap();
+        std::fs::create_dir_all(tree.join("kernel/sched")).unwrap();
+        std::fs::write(tree.join(".config"), "CONFIG_MEMORY_FAILURE=y\n").unwrap();
+        std::fs::write(tree.join("include/config/kernel.release"), "6.12.0-rc1+\n").unwrap();
+        let image = super::super::bzimage::tests::synthetic(b"BZh payload", "6.12.0-rc1+ (me@here) #1 SMP");
+        std::fs::write(tree.join("arch/x86/boot/bzImage"), image).unwrap();
+        let kernel = resolve(&tree, None, &cache(folder.path()), &Silent).unwrap();
+        assert_eq!(
+            (kernel.release.as_str(), kernel.version.as_str()),
+            ("6.12.0-rc1+", "6.12.0-rc1")
+        );
+        assert!(kernel.why_not_vmlinux.is_some_and(|why| why.contains("bzip2")));
+        assert!(kernel.missing.iter().any(|one| one.option == "CONFIG_XFS_FS"));
+        assert!(
+            !kernel
+                .missing
+                .iter()
+                .any(|one| one.option == "CONFIG_MEMORY_FAILURE")
+        );
+        std::fs::write(tree.join("include/config/kernel.release"), "6.12.0-rc2\n").unwrap();
+        let text = resolve(&tree, None, &cache(folder.path()), &Silent)
+            .unwrap_err()
+            .to_string();
+        assert!(text.contains("6.12.0-rc2") && text.contains("make"), "{text}");
+    }
+}

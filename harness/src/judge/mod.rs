@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From evidence to a verdict: a pure function of (case, kernel version, evidence).
+//!
+//! In order of weight:
+//!
+//! 1. a splat of the kernel fails the case, whatever else held;
+//! 2. so does a kernel that died;
+//! 3. a harness that lost its guest, or its record, makes the case broken;
+//! 4. a missing precondition makes it untestable;
+//! 5. then every expectation is held against its observation.
+//!
+//! Known issues are looked at last: they turn a failure into a known issue only when they foretell all of it, and
+//! all of them for this kernel show.
+
+mod expectations;
+mod findings;
+mod known;
+#[cfg(test)]
+mod tests;
+
+pub use findings::{Found, What};
+
+use crate::observe::evidence::{End, Evidence, StepEvidence};
+use crate::observe::splat;
+use expectations::Checks;
+use reports::{Finding, Verdict};
+use testcases::{Action, Case, Expect, KernelVersion, describe};
+
+/// A verdict with its grounds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// One line; empty for a pass.
+    pub reason: String,
+    /// What was found wrong.
+    pub findings: Vec<Finding>,
+    /// `because` of the known issues that showed.
+    pub known_issues: Vec<String>,
+}
+
+/// Judges one case.
+pub fn judge(case: &Case, kernel: &KernelVersion, evidence: &Evidence) -> Judgement {
+    let mut found: Vec<Found> = splat::find(evidence.log.iter().map(String::as_str))
+        .into_iter()
+        .map(Found::splat)
+        .collect();
+    let splats = found.len();
+    if let End::GuestDied(how) = &evidence.end {
+        found.push(Found::kernel_died(case, evidence.steps.len(), how));
+    } else if splats == 0 {
+        if let Some(why) = broken(case, evidence) {
+            return Judgement::without_findings(Verdict::Broken, why);
+        }
+        if let Some(why) = untestable(case, evidence) {
+            return Judgement::without_findings(Verdict::Untestable, why);
+        }
+    }
+    found.extend(Checks::new(case, evidence).run());
+    known::weigh(case, kernel, found)
+}
+
+impl Judgement {
+    fn without_findings(verdict: Verdict, reason: String) -> Self {
+        Self {
+            verdict,
+            reason,
+            findings: Vec::new(),
+            known_issues: Vec::new(),
+        }
+    }
+}
+
+/// Did the harness fail to do its job?
+fn broken(case: &Case, evidence: &Evidence) -> Option<String> {
+    let done = evidence.steps.len();
+    match &evidence.end {
+        End::Lost(why) => Some(why.clone()),
+        End::Completed if done < case.steps.len() => Some(format!(
+            "the record is incomplete: {done} of {} steps have evidence",
+            case.steps.len()
+        )),
+        End::Stopped if !evidence.steps.last().is_some_and(stops) => {
+            Some("the case was stopped, but its record does not say why".to_owned())
+        }
+        _ => mismatched(case, evidence),
+    }
+}
+
+/// A step whose evidence is of another kind than the step proves nothing.
+fn mismatched(case: &Case, evidence: &Evidence) -> Option<String> {
+    case.steps
+        .iter()
+        .zip(&evidence.steps)
+        .find(|(step, seen)| !fits(&step.action, seen))
+        .map(|(step, _)| {
+            format!(
+                "the record of line {} (`{}`) is of another kind than the step",
+                step.line,
+                describe(&step.action)
+            )
+        })
+}
+
+fn fits(action: &Action, seen: &StepEvidence) -> bool {
+    match (action, seen) {
+        (_, seen) if stops(seen) => true,
+        (Action::Inject(_), StepEvidence::Injected(_))
+        | (Action::Expect(Expect::State(_)), StepEvidence::State(_))
+        | (Action::Expect(Expect::Operation { .. }), StepEvidence::Operation(_)) => true,
+        (Action::Inject(_) | Action::Expect(_), _) => false,
+        (_, seen) => *seen == StepEvidence::Done,
+    }
+}
+
+fn stops(step: &StepEvidence) -> bool {
+    matches!(
+        step,
+        StepEvidence::Refused(_) | StepEvidence::Stuck(_) | StepEvidence::Impossible(_)
+    )
+}
+
+/// Is a precondition missing?
+fn untestable(case: &Case, evidence: &Evidence) -> Option<String> {
+    let impossible = evidence.steps.iter().find_map(|step| match step {
+        StepEvidence::Impossible(why) => Some(why.clone()),
+        _ => None,
+    });
+    impossible.or_else(|| expectations::unseeable(case, &evidence.blind))
+}

@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The judge, tried on evidence made by hand: one true run, and every way in which it could be false.
+
+use super::judge;
+use crate::observe::evidence::{
+    End, Evidence, Filesystem, Injected, Layout, Observation, StepEvidence, Tried, VictimView,
+};
+use crate::observe::probes::{Blind, NotifyCall, ShutdownFlags};
+use guest_agent::address::{DeviceOffset, FileOffset, GuestPhysical};
+use guest_agent::call::{BadRange, Contents, Handled, Refusal};
+use guest_agent::trace::TraceLine;
+use guest_agent::victim::{Ended, Signal};
+use reports::Verdict;
+use std::collections::BTreeMap;
+use std::path::Path;
+use testcases::{Case, CaseId, KernelVersion, parse};
+
+const CASE: &str = r#"
+summary: One shared block, three victims.
+why: the judge's own test
+template: xfs
+steps:
+  - write:   { file: a, size: 2MiB, fill: 0x5a }
+  - reflink: { from: a, to: b }
+  - write:   { file: c, size: 2MiB, fill: 0x11 }
+  - victim:  { name: alice, maps: a, touches: 4KiB, kill: early }
+  - victim:  { name: bob,   maps: b, touches: 4KiB, kill: early }
+  - victim:  { name: carol, maps: c, touches: 4KiB, kill: early }
+  - inject:  { machine-check: action-optional, at: { file: a, offset: 4KiB } }
+  - expect:
+      killed:
+        alice: { code: BUS_MCEERR_AO, at: 4KiB, lsb: 12 }
+        bob:   { code: BUS_MCEERR_AO, at: 4KiB, lsb: 12 }
+      alive: [carol]
+      notify_failure: { returned: 0 }
+      filesystem: up
+      badblocks: [{ file: a, offset: 4KiB, length: 4KiB }]
+  - expect:  { read: { file: b, offset: 4KiB }, error: EIO }
+  - expect:  { read: { file: c, offset: 0 }, contains: 0x11 }
+known_issues:
+  - kernel: "<6.2"
+    splat: dax_insert_entry
+    because: shared fsdax pages were not counted
+"#;
+
+const STATE: usize = 7;
+const READ: usize = 8;
+const CONTENTS: usize = 9;
+const INJECT: usize = 6;
+
+fn case_from(text: &str) -> Case {
+    let path = Path::new("cases/data/shared.yaml");
+    let id = CaseId::from_path(path, Path::new("cases")).unwrap();
+    parse(text, path, id).unwrap()
+}
+
+fn case() -> Case {
+    case_from(CASE)
+}
+
+fn new_kernel() -> KernelVersion {
+    "6.12.117".parse().unwrap()
+}
+
+fn old_kernel() -> KernelVersion {
+    "6.1.192".parse().unwrap()
+}
+
+fn sigbus() -> Signal {
+    Signal {
+        number: 7,
+        code: 5,
+        address: 0x7f00_0000_1000,
+        offset: Some(FileOffset(4096)),
+        lsb: Some(12),
+    }
+}
+
+fn view(pid: i32, signals: Vec<Signal>) -> VictimView {
+    VictimView {
+        pid,
+        ended: None,
+        signals,
+        before: 0,
+        pending: 0,
+    }
+}
+
+fn victims() -> BTreeMap<String, VictimView> {
+    BTreeMap::from([
+        ("alice".to_owned(), view(91, vec![sigbus()])),
+        ("bob".to_owned(), view(92, vec![sigbus()])),
+        ("carol".to_owned(), view(93, vec![])),
+    ])
+}
+
+fn observation() -> Observation {
+    let notify = NotifyCall {
+        offset: DeviceOffset(0x2000),
+        length: 4096,
+        flags: 0,
+        returned: Some(0),
+    };
+    Observation {
+        victims: victims(),
+        notify_failure: vec![notify],
+        injector: None,
+        filesystem: Filesystem::Up,
+        badblocks: vec![BadRange {
+            start: DeviceOffset(0x19000),
+            length: 4096,
+        }],
+        injected: Some(DeviceOffset(0x19000)),
+        layout: Layout::from([("a".to_owned(), BTreeMap::from([(4096, DeviceOffset(0x19000))]))]),
+    }
+}
+
+fn eio() -> Refusal {
+    Refusal {
+        what: "read /mnt/b".to_owned(),
+        errno: 5,
+    }
+}
+
+fn truth() -> Evidence {
+    let mut steps = vec![StepEvidence::Done; INJECT];
+    steps.push(StepEvidence::Injected(Injected {
+        page: DeviceOffset(0x19000),
+        physical: GuestPhysical(0x1_0121_9000),
+        handled: Handled::Finished,
+        injector: None,
+    }));
+    steps.push(StepEvidence::State(observation()));
+    steps.push(StepEvidence::Operation(Tried::Refused(eio())));
+    let contents = Contents {
+        length: 4096,
+        uniform: Some(0x11),
+        head: vec![0x11; 16],
+    };
+    steps.push(StepEvidence::Operation(Tried::Succeeded(Some(contents))));
+    Evidence {
+        steps,
+        victims: victims(),
+        log: vec!["Memory failure: 0x101219: recovery action for dax page: Recovered".to_owned()],
+        trace: Vec::new(),
+        blind: Blind::default(),
+        end: End::Completed,
+    }
+}
+
+fn with_state(change: impl FnOnce(&mut Observation)) -> Evidence {
+    let mut evidence = truth();
+    let mut state = observation();
+    change(&mut state);
+    evidence.victims.clone_from(&state.victims);
+    evidence.steps[STATE] = StepEvidence::State(state);
+    evidence
+}
+
+fn assert_fails(evidence: &Evidence, words: &str) {
+    let judgement = judge(&case(), &new_kernel(), evidence);
+    assert_eq!(judgement.verdict, Verdict::Fail, "{judgement:?}");
+    let text = format!("{:?}", judgement.findings);
+    assert!(text.contains(words), "{words:?} is not in {text}");
+}
+
+#[test]
+fn the_truth_passes() {
+    let judgement = judge(&case(), &new_kernel(), &truth());
+    assert_eq!((judgement.verdict, judgement.findings), (Verdict::Pass, vec![]));
+}
+
+#[test]
+fn every_field_of_a_signal_counts() {
+    type Change = fn(&mut Signal);
+    let changes: [(Change, &str); 5] = [
+        (|signal| signal.code = 4, "BUS_MCEERR_AR"),
+        (|signal| signal.offset = Some(FileOffset(8192)), "at 8KiB"),
+        (|signal| signal.offset = None, "outside its mapping"),
+        (|signal| signal.lsb = Some(21), "lsb 21"),
+        (|signal| signal.number = 11, "signal 11"),
+    ];
+    for (change, words) in changes {
+        let evidence = with_state(|state| {
+            if let Some(bob) = state.victims.get_mut("bob") {
+                change(&mut bob.signals[0]);
+            }
+        });
+        assert_fails(&evidence, words);
+    }
+}
+
+#[test]
+fn a_victim_that_was_spared_or_hit_twice() {
+    assert_fails(
+        &with_state(|state| state.victims.get_mut("bob").unwrap().signals.clear()),
+        "no signal",
+    );
+    let twice = with_state(|state| state.victims.get_mut("bob").unwrap().signals.push(sigbus()));
+    assert_fails(&twice, "bob was not signalled as expected");
+}
+
+#[test]
+fn a_bystander_that_was_hit() {
+    assert_fails(
+        &with_state(|state| state.victims.get_mut("carol").unwrap().signals.push(sigbus())),
+        "carol was not left alone",
+    );
+    assert_fails(
+        &with_state(|state| state.victims.get_mut("carol").unwrap().ended = Some(Ended::Killed(7))),
+        "signal 7 killed it",
+    );
+    assert_fails(
+        &with_state(|state| state.victims.get_mut("carol").unwrap().pending = 1 << 6),
+        "pending",
+    );
+}
+
+#[test]
+fn a_signal_after_the_last_expectation() {
+    let mut evidence = truth();
+    evidence.victims.get_mut("alice").unwrap().signals.push(sigbus());
+    assert_fails(&evidence, "alice was signalled, which no expectation names");
+}
+
+#[test]
+fn a_stranger_that_was_hit() {
+    let mut evidence = truth();
+    let line = "kworker/0:1-25 [000] d..1. 1.0: signal_generate: sig=7 errno=0 code=5 comm=dropbear pid=77 grp=0 res=0";
+    evidence.trace = vec![TraceLine::parse(line).unwrap()];
+    assert_fails(&evidence, "dropbear");
+}
+
+#[test]
+fn the_other_expectations() {
+    assert_fails(
+        &with_state(|state| state.notify_failure[0].returned = Some(-5)),
+        "-EIO",
+    );
+    assert_fails(
+        &with_state(|state| state.notify_failure[0].returned = None),
+        "did not return",
+    );
+    assert_fails(
+        &with_state(|state| state.notify_failure.clear()),
+        "no call of xfs_dax_notify_failure",
+    );
+    let down = Filesystem::ShutDown(Some(ShutdownFlags(16)));
+    assert_fails(
+        &with_state(|state| state.filesystem = down),
+        "shut down: corrupt_ondisk",
+    );
+    assert_fails(
+        &with_state(|state| state.filesystem = Filesystem::Unmounted),
+        "not mounted",
+    );
+    assert_fails(&with_state(|state| state.badblocks.clear()), "none");
+    assert_fails(
+        &with_state(|state| {
+            state.badblocks.push(BadRange {
+                start: DeviceOffset(0),
+                length: 512,
+            });
+        }),
+        "512 bytes at device offset 0x0",
+    );
+    assert_fails(
+        &with_state(|state| state.badblocks[0].length = 512),
+        "badblocks lists other sectors",
+    );
+}
+
+#[test]
+fn an_operation_with_another_answer() {
+    let mut evidence = truth();
+    evidence.steps[READ] = StepEvidence::Operation(Tried::Succeeded(None));
+    assert_fails(&evidence, "EIO");
+    let mut evidence = truth();
+    evidence.steps[READ] = StepEvidence::Operation(Tried::Refused(Refusal { errno: 14, ..eio() }));
+    assert_fails(&evidence, "EFAULT");
+    let mut evidence = truth();
+    let zeros = Contents {
+        length: 4096,
+        uniform: Some(0),
+        head: vec![0; 16],
+    };
+    evidence.steps[CONTENTS] = StepEvidence::Operation(Tried::Succeeded(Some(zeros)));
+    assert_fails(&evidence, "each 0x00");
+    let mut evidence = truth();
+    let nothing = Contents {
+        length: 0,
+        uniform: None,
+        head: vec![],
+    };
+    evidence.steps[CONTENTS] = StepEvidence::Operation(Tried::Succeeded(Some(nothing)));
+    assert_fails(&evidence, "no bytes");
+}
+
+#[test]
+fn a_step_that_the_kernel_refused() {
+    let mut evidence = truth();
+    evidence.steps.truncate(1);
+    evidence.steps.push(StepEvidence::Refused(Refusal {
+        what: "FICLONE".to_owned(),
+        errno: 95,
+    }));
+    evidence.end = End::Stopped;
+    assert_fails(&evidence, "EOPNOTSUPP");
+}
+
+#[test]
+fn a_handler_that_did_not_finish() {
+    for handled in [Handled::Stuck, Handled::Silent] {
+        let mut evidence = truth();
+        if let StepEvidence::Injected(injected) = &mut evidence.steps[INJECT] {
+            injected.handled = handled;
+        }
+        assert_fails(&evidence, "did not finish handling");
+    }
+}
+
+#[test]
+fn a_splat_fails_whatever_else_held() {
+    let mut evidence = truth();
+    evidence
+        .log
+        .push("WARNING: CPU: 0 PID: 9 at mm/memory-failure.c:1 memory_failure+0x1/0x2".to_owned());
+    assert_fails(&evidence, "the kernel complained");
+    // Even when the harness then lost the guest, or a precondition was missing.
+    evidence.end = End::Lost("SSH ended".to_owned());
+    assert_fails(&evidence, "the kernel complained");
+    evidence.end = End::Stopped;
+    evidence.steps.truncate(1);
+    evidence
+        .steps
+        .push(StepEvidence::Impossible("not DAX".to_owned()));
+    assert_fails(&evidence, "the kernel complained");
+}
+
+#[test]
+fn a_kernel_that_died_fails() {
+    let mut evidence = truth();
+    evidence.steps.truncate(INJECT);
+    evidence.end = End::GuestDied("Kernel panic - not syncing: Fatal machine check".to_owned());
+    assert_fails(&evidence, "the kernel died at: inject");
+}
+
+#[test]
+fn silence_is_never_a_pass() {
+    let verdict = |evidence: &Evidence| judge(&case(), &new_kernel(), evidence).verdict;
+    let mut evidence = truth();
+    evidence.end = End::Lost("the machine check was never acknowledged".to_owned());
+    assert_eq!(verdict(&evidence), Verdict::Broken);
+    for kept in 0..truth().steps.len() {
+        let mut evidence = truth();
+        evidence.steps.truncate(kept);
+        assert_eq!(verdict(&evidence), Verdict::Broken, "{kept} steps");
+        evidence.end = End::Stopped;
+        assert_eq!(verdict(&evidence), Verdict::Broken, "{kept} steps, stopped");
+    }
+}
+
+#[test]
+fn evidence_of_another_kind_than_the_step_is_no_pass() {
+    for index in [INJECT, STATE, READ, CONTENTS] {
+        let mut evidence = truth();
+        evidence.steps[index] = StepEvidence::Done;
+        let verdict = judge(&case(), &new_kernel(), &evidence).verdict;
+        assert_eq!(verdict, Verdict::Broken, "step {index}");
+    }
+}
+
+#[test]
+fn a_missing_precondition_is_untestable() {
+    let mut evidence = truth();
+    evidence.steps.truncate(INJECT);
+    evidence
+        .steps
+        .push(StepEvidence::Impossible("/mnt/a is not DAX".to_owned()));
+    evidence.end = End::Stopped;
+    let judgement = judge(&case(), &new_kernel(), &evidence);
+    assert_eq!(
+        (judgement.verdict, judgement.reason.as_str()),
+        (Verdict::Untestable, "/mnt/a is not DAX")
+    );
+
+    let mut evidence = truth();
+    evidence.blind.notify_failure = Some("no such function".to_owned());
+    assert_eq!(
+        judge(&case(), &new_kernel(), &evidence).verdict,
+        Verdict::Untestable
+    );
+    let mut evidence = truth();
+    evidence.blind.handled = Some("no such function".to_owned());
+    assert_eq!(
+        judge(&case(), &new_kernel(), &evidence).verdict,
+        Verdict::Untestable
+    );
+}
+
+fn with_the_warning() -> Evidence {
+    let mut evidence = truth();
+    evidence
+        .log
+        .push("WARNING: CPU: 0 PID: 92 at fs/dax.c:380 dax_insert_entry+0x2ab/0x320".to_owned());
+    evidence
+}
+
+#[test]
+fn a_known_issue_is_no_pass_and_no_failure() {
+    let judgement = judge(&case(), &old_kernel(), &with_the_warning());
+    assert_eq!(judgement.verdict, Verdict::KnownIssue);
+    assert_eq!(judgement.known_issues, ["shared fsdax pages were not counted"]);
+    assert!(!judgement.findings.is_empty());
+}
+
+#[test]
+fn a_known_issue_that_no_longer_shows_fails() {
+    let judgement = judge(&case(), &old_kernel(), &truth());
+    assert_eq!(judgement.verdict, Verdict::Fail);
+    assert!(
+        judgement.reason.contains("no longer shows"),
+        "{}",
+        judgement.reason
+    );
+}
+
+#[test]
+fn a_known_issue_excuses_nothing_else() {
+    let mut evidence = with_the_warning();
+    evidence.steps[READ] = StepEvidence::Operation(Tried::Succeeded(None));
+    let judgement = judge(&case(), &old_kernel(), &evidence);
+    assert_eq!(judgement.verdict, Verdict::Fail);
+    assert_eq!(
+        judgement.findings.len(),
+        1,
+        "only what was not foretold: {:?}",
+        judgement.findings
+    );
+    // And on a kernel that it does not name, the warning itself is a failure.
+    assert_eq!(
+        judge(&case(), &new_kernel(), &with_the_warning()).verdict,
+        Verdict::Fail
+    );
+}
+
+#[test]
+fn a_known_issue_may_foretell_a_finding() {
+    let text = CASE.replace("splat: dax_insert_entry", "finding: bob was not signalled");
+    let mut evidence = with_state(|state| state.victims.get_mut("bob").unwrap().signals.clear());
+    let judgement = judge(&case_from(&text), &old_kernel(), &evidence);
+    assert_eq!(judgement.verdict, Verdict::KnownIssue, "{judgement:?}");
+    // A splat is never covered by words about a finding.
+    evidence.log.push("BUG: bob was not signalled".to_owned());
+    assert_eq!(
+        judge(&case_from(&text), &old_kernel(), &evidence).verdict,
+        Verdict::Fail
+    );
+}
+
+#[test]
+fn the_window_of_an_expectation_begins_at_the_latest_injection() {
+    let mut evidence = with_state(|state| {
+        let carol = state.victims.get_mut("carol").unwrap();
+        carol.signals = vec![sigbus()];
+        carol.before = 1;
+    });
+    // carol's old signal is nobody's: it is told as unforeseen, but carol counts as left alone since.
+    evidence.end = End::Completed;
+    let judgement = judge(&case(), &new_kernel(), &evidence);
+    assert_eq!(judgement.verdict, Verdict::Fail);
+    assert_eq!(
+        judgement.reason,
+        "carol was signalled, which no expectation names"
+    );
+}

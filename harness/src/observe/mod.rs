@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What is seen in a guest: probes, kernel log, splats, and all of it together as evidence.
+
+pub mod evidence;
+pub mod probes;
+pub mod splat;

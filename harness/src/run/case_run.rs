@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One case on one kernel: its guest, its evidence, its verdict.
+
+use super::{Teller, folder};
+use crate::guest::{self, Death, Guest, Hardware};
+use crate::judge::judge;
+use crate::observe::evidence::Evidence;
+use crate::qemu::{Direction, LineLog};
+use crate::steps::{News, carry_out, chain};
+use crate::template;
+use guest_images::Image;
+use reports::{Attachment, CaseResult, Environment, EventKind, StepRecord, Verdict};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use testcases::{Case, KernelVersion, Template};
+
+/// Lines of the kernel's log in a result; the whole of it is an attachment.
+const LOG_LINES: usize = 60;
+
+/// Everything that one case needs.
+pub(super) struct Stage<'a> {
+    pub(super) case: &'a Case,
+    pub(super) hardware: &'a Hardware,
+    pub(super) image: &'a Image,
+    pub(super) version: &'a KernelVersion,
+    pub(super) environment: Environment,
+    pub(super) out: &'a Path,
+    pub(super) teller: &'a Teller,
+}
+
+/// The result of a case that has not run.
+pub(super) fn unjudged(
+    case: &Case,
+    environment: Environment,
+    verdict: Verdict,
+    reason: String,
+) -> CaseResult {
+    CaseResult {
+        case: case.id.to_string(),
+        file: case.path.display().to_string(),
+        summary: case.summary.clone(),
+        verdict,
+        reason,
+        findings: Vec::new(),
+        known_issues: Vec::new(),
+        environment,
+        steps: Vec::new(),
+        started_at: jiff::Timestamp::now(),
+        seconds: 0.0,
+        log: String::new(),
+        attachments: Vec::new(),
+        evidence: serde_json::Value::Null,
+    }
+}
+
+impl Stage<'_> {
+    /// Boots, carries out, judges, cleans up.
+    pub(super) async fn run(self) -> CaseResult {
+        let kernel = self.environment.kernel.clone();
+        self.teller.tell(EventKind::CaseStarted {
+            case: self.case.id.to_string(),
+            kernel: kernel.clone(),
+            steps: self.case.steps.len(),
+        });
+        let started = Instant::now();
+        let started_at = jiff::Timestamp::now();
+        let mut result = unjudged(
+            self.case,
+            self.environment.clone(),
+            Verdict::Broken,
+            String::new(),
+        );
+        result.started_at = started_at;
+        let place = folder(self.out, &kernel, self.case.id.as_str());
+        match self.observed(&place).await {
+            Ok((evidence, steps)) => self.weigh(&mut result, &place, &evidence, steps),
+            Err(why) => result.reason = why,
+        }
+        result.attachments = attachments(self.out, &place);
+        result.seconds = started.elapsed().as_secs_f64();
+        result
+    }
+
+    async fn observed(&self, place: &Path) -> Result<(Evidence, Vec<StepRecord>), String> {
+        fs::create_dir_all(place)
+            .map_err(|error| format!("cannot make the folder for evidence {}: {error}", place.display()))?;
+        let qmp_log = log_to(&place.join("qmp.jsonl"))?;
+        let evidence = guest::Evidence {
+            folder: place,
+            qmp_log: Some(qmp_log),
+        };
+        let guest = Guest::boot(self.hardware, self.image, evidence, guest::BOOT_DEADLINE)
+            .await
+            .map_err(|error| chain(&error))?;
+        let (case, kernel) = (self.case.id.to_string(), self.environment.kernel.clone());
+        let mut tell = |news| {
+            let (case, kernel) = (case.clone(), kernel.clone());
+            self.teller.tell(match news {
+                News::Started { index, what } => EventKind::StepStarted {
+                    case,
+                    kernel,
+                    index,
+                    what,
+                },
+                News::Finished(step) => EventKind::StepFinished { case, kernel, step },
+            });
+        };
+        if let Err(error) = bring(&guest, &self.case.template).await {
+            let why = format!("the guest could not be brought into the case's template: {error}");
+            guest.stop().await;
+            return Err(why);
+        }
+        let observed = carry_out(&guest, self.case, &mut tell).await;
+        guest.stop().await;
+        Ok(observed)
+    }
+
+    fn weigh(&self, result: &mut CaseResult, place: &Path, evidence: &Evidence, steps: Vec<StepRecord>) {
+        let judgement = judge(self.case, self.version, evidence);
+        result.verdict = judgement.verdict;
+        result.reason = judgement.reason;
+        result.findings = judgement.findings;
+        result.known_issues = judgement.known_issues;
+        result.steps = steps;
+        let from = evidence.log.len().saturating_sub(LOG_LINES);
+        result.log = evidence.log.get(from..).unwrap_or_default().join("\n");
+        let trace: Vec<String> = evidence
+            .trace
+            .iter()
+            .map(|line| {
+                format!(
+                    "{:.6} cpu{} {}-{} {}: {}",
+                    line.time, line.cpu, line.task, line.pid, line.event, line.text
+                )
+            })
+            .collect();
+        let files = [
+            ("kernel.log", evidence.log.join("\n")),
+            ("trace.txt", trace.join("\n")),
+        ];
+        let saved = files
+            .iter()
+            .try_for_each(|(name, text)| reports::files::write_atomically(place.join(name), text.as_bytes()))
+            .map_err(|error| chain(&error))
+            .and_then(|()| serde_json::to_value(evidence).map_err(|error| error.to_string()));
+        match saved {
+            Ok(evidence) => result.evidence = evidence,
+            // A verdict without its evidence cannot be checked by anybody.
+            Err(why) => {
+                result.verdict = Verdict::Broken;
+                result.reason = format!("the evidence could not be kept: {why}");
+            }
+        }
+    }
+}
+
+/// Brings a freshly booted guest into a template; the error says whether the guest died of it.
+async fn bring(guest: &Guest, template: &Template) -> Result<(), String> {
+    if !guest.welcome.failed_modules.is_empty() {
+        let failed = guest.welcome.failed_modules.join(", ");
+        return Err(format!(
+            "modules did not load (do they belong to this kernel?): {failed}"
+        ));
+    }
+    let made = match template::attach_probes(&guest.agent).await {
+        Ok(()) => template::make(&guest.agent, template)
+            .await
+            .map(drop)
+            .map_err(|error| chain(&error)),
+        Err(error) => Err(chain(&error)),
+    };
+    match made {
+        Ok(()) => Ok(()),
+        Err(why) => Err(match guest.ended(true).await {
+            Some(Death::Kernel(how)) => format!("{why}; the kernel died: {how}"),
+            Some(Death::Qemu(how)) => format!("{why}; QEMU went away: {how}"),
+            None => why,
+        }),
+    }
+}
+
+fn log_to(path: &Path) -> Result<LineLog, String> {
+    let file = File::create(path).map_err(|error| format!("cannot make {}: {error}", path.display()))?;
+    let file = Mutex::new(file);
+    Ok(Arc::new(move |direction: Direction, line: &str| {
+        let mark = match direction {
+            Direction::Out => "->",
+            Direction::In => "<-",
+        };
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        // A full disk is reported by the evidence that a verdict needs.
+        let _log = writeln!(file, "{mark} {line}");
+    }))
+}
+
+fn attachments(out: &Path, place: &Path) -> Vec<Attachment> {
+    ["console.log", "kernel.log", "trace.txt", "qmp.jsonl"]
+        .into_iter()
+        .filter(|name| place.join(name).exists())
+        .filter_map(|name| {
+            let path = place.join(name).strip_prefix(out).ok()?.to_owned();
+            Some(Attachment {
+                name: name.to_owned(),
+                path,
+            })
+        })
+        .collect()
+}

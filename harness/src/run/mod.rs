@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A whole run: cases × kernels in, one stream of events out.
+//!
+//! Every planned pair of case and kernel gets exactly one result, also when it could not even begin.
+
+mod background;
+mod case_run;
+mod teller;
+
+pub use teller::Teller;
+
+use crate::accel::{self, Accelerator, CanaryFailure, Choice, Host};
+use crate::guest::{GuestError, Hardware, canary};
+use crate::qemu::{Machine, Program};
+use crate::steps::chain;
+use background::in_background;
+use case_run::{Stage, unjudged};
+use guest_images::qemu::Qemu;
+use guest_images::{Cache, Image, Kernel, KernelSpec};
+use reports::{CaseResult, Environment, EventKind, ExitStatus, Verdict};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use testcases::{Case, KernelVersion};
+use tokio_util::sync::CancellationToken;
+
+/// A guest under hardware virtualisation boots in a second or two; what needs longer than this hangs.
+const KVM_CANARY: Duration = Duration::from_secs(20);
+/// Emulation is slow, and there is nothing else to fall back to.
+const TCG_CANARY: Duration = Duration::from_secs(120);
+
+/// What is to be run.
+#[derive(Debug)]
+pub struct Request {
+    /// The cases.
+    pub cases: Vec<Case>,
+    /// The kernels to run each of them on.
+    pub kernels: Vec<KernelSpec>,
+    /// A QEMU to use instead of the one that would be found.
+    pub qemu: Option<PathBuf>,
+    /// An accelerator to use instead of the best that works.
+    pub accelerator: Option<Accelerator>,
+    /// The folder for evidence; it exists.
+    pub out: PathBuf,
+    /// Where packages, kernels and images are kept.
+    pub cache: Cache,
+    /// The command line, for the record.
+    pub command: Vec<String>,
+}
+
+/// Something the user named is wrong, found before anything was judged.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot run on the kernel {kernel}")]
+pub struct WrongKernel {
+    /// As it was given.
+    pub kernel: String,
+    /// What is wrong with it.
+    #[source]
+    pub source: guest_images::Error,
+}
+
+/// Runs it all, and tells `teller`, from `RunStarted` to `RunFinished`. Ends early when `cancel` is cancelled.
+///
+/// Fails, with nothing judged, when a kernel that the user named is none; that run has its end and its reports, too.
+pub async fn run(
+    request: Request,
+    teller: Arc<Teller>,
+    cancel: CancellationToken,
+) -> Result<ExitStatus, WrongKernel> {
+    let request = Arc::new(request);
+    teller.tell(EventKind::RunStarted {
+        taster: env!("CARGO_PKG_VERSION").to_owned(),
+        command: request.command.clone(),
+        started_at: jiff::Timestamp::now(),
+        planned: request.cases.len() * request.kernels.len(),
+        host: host_name(),
+    });
+    let mut run = Run {
+        request,
+        teller,
+        results: Vec::new(),
+        choice: None,
+    };
+    let outcome = tokio::select! {
+        outcome = run.all() => Some(outcome),
+        () = cancel.cancelled() => None,
+    };
+    let interrupted = outcome.is_none();
+    let exit = match &outcome {
+        Some(Err(_)) => ExitStatus::Usage,
+        _ => reports::exit_status(&run.results, interrupted),
+    };
+    run.teller
+        .note(format!("reports and evidence: {}", run.request.out.display()));
+    run.teller.tell(EventKind::RunFinished {
+        exit,
+        interrupted,
+        seconds: run.teller.elapsed(),
+    });
+    match outcome {
+        Some(Err(wrong)) => Err(wrong),
+        _ => Ok(exit),
+    }
+}
+
+/// A kernel, or why it cannot be had.
+type Resolved = Result<Kernel, guest_images::Error>;
+
+struct Run {
+    request: Arc<Request>,
+    teller: Arc<Teller>,
+    results: Vec<CaseResult>,
+    choice: Option<Result<Choice, String>>,
+}
+
+impl Run {
+    async fn all(&mut self) -> Result<(), WrongKernel> {
+        // Nothing is fetched for nothing.
+        if self.request.cases.is_empty() {
+            return Ok(());
+        }
+        let chosen = match self.request.qemu {
+            Some(_) => Some(self.qemu().await),
+            None => None,
+        };
+        if let Some(Err(why)) = &chosen {
+            for spec in &self.request.kernels.clone() {
+                self.all_broken(&spec.to_string(), why);
+            }
+            return Ok(());
+        }
+        let kernels = self.resolve_all().await?;
+        let qemu = match chosen {
+            Some(chosen) => chosen,
+            None => self.qemu().await,
+        };
+        for (name, kernel) in kernels {
+            match (kernel, &qemu) {
+                (Err(error), _) => self.all_broken(&name, &chain(&error)),
+                (_, Err(why)) => self.all_broken(&name, why),
+                (Ok(kernel), Ok(qemu)) => self.on_kernel(kernel, qemu).await,
+            }
+        }
+        Ok(())
+    }
+
+    /// All kernels, in the order given. Paths are looked at first, so that what the user typed wrong is told before
+    /// anything is fetched or booted.
+    async fn resolve_all(&self) -> Result<Vec<(String, Resolved)>, WrongKernel> {
+        let specs = &self.request.kernels;
+        let mut order: Vec<usize> = (0..specs.len()).collect();
+        order.sort_by_key(|&index| matches!(specs[index], KernelSpec::Named(_)));
+        let mut resolved = Vec::new();
+        for index in order {
+            let spec = &specs[index];
+            match self.resolve(spec.clone()).await {
+                Err(source) if source.is_usage() => {
+                    return Err(WrongKernel {
+                        kernel: spec.to_string(),
+                        source,
+                    });
+                }
+                kernel => resolved.push((index, spec.to_string(), kernel)),
+            }
+        }
+        resolved.sort_by_key(|(index, ..)| *index);
+        Ok(resolved
+            .into_iter()
+            .map(|(_, name, kernel)| (name, kernel))
+            .collect())
+    }
+
+    async fn resolve(&self, spec: KernelSpec) -> Result<Kernel, guest_images::Error> {
+        let (request, teller) = (Arc::clone(&self.request), Arc::clone(&self.teller));
+        in_background(move || guest_images::resolve_kernel(&spec, &request.cache, &*teller)).await
+    }
+
+    async fn qemu(&self) -> Result<Qemu, String> {
+        let (request, teller) = (Arc::clone(&self.request), Arc::clone(&self.teller));
+        let found = in_background(move || {
+            guest_images::qemu::locate(request.qemu.as_deref(), &request.cache, &*teller)
+        })
+        .await
+        .map_err(|error| chain(&error))?;
+        self.teller
+            .note(format!("{}: {}", found.version_text, found.origin));
+        Ok(found)
+    }
+
+    async fn image(&self, kernel: Kernel) -> Result<Image, String> {
+        let (request, teller) = (Arc::clone(&self.request), Arc::clone(&self.teller));
+        in_background(move || guest_images::build_image(kernel, &request.cache, &*teller))
+            .await
+            .map_err(|error| chain(&error))
+    }
+
+    fn all_broken(&mut self, kernel: &str, why: &str) {
+        let environment = Environment {
+            kernel: kernel.to_owned(),
+            ..Environment::default()
+        };
+        for case in &self.request.cases.clone() {
+            self.result(unjudged(
+                case,
+                environment.clone(),
+                Verdict::Broken,
+                why.to_owned(),
+            ));
+        }
+    }
+
+    fn result(&mut self, result: CaseResult) {
+        self.teller.tell(EventKind::CaseFinished {
+            result: Box::new(result.clone()),
+        });
+        self.results.push(result);
+    }
+
+    async fn on_kernel(&mut self, kernel: Kernel, qemu: &Qemu) {
+        let mut environment = Environment {
+            kernel: kernel.name.clone(),
+            kernel_release: kernel.release.clone(),
+            kernel_version: kernel.version.clone(),
+            kernel_commit: kernel.commit.clone(),
+            qemu_version: qemu.version_text.clone(),
+            cpu_model: Machine::CPU_MODEL.to_owned(),
+            ..Environment::default()
+        };
+        let version: KernelVersion = match kernel.version.parse() {
+            Ok(version) => version,
+            Err(error) => return self.all_broken(&kernel.name, &format!("{error}")),
+        };
+        // What cannot run here says why before anything boots.
+        let mut runnable = Vec::new();
+        for case in &self.request.cases.clone() {
+            match precondition(case, &kernel, &version) {
+                None => runnable.push(case.clone()),
+                Some(why) => {
+                    self.result(unjudged(case, environment.clone(), Verdict::Untestable, why));
+                }
+            }
+        }
+        if runnable.is_empty() {
+            return;
+        }
+        if let Some(why) = &kernel.why_not_vmlinux {
+            self.teller
+                .note(format!("{}: booted as a bzImage: {why}", kernel.name));
+        }
+        let prepared = match self.image(kernel).await {
+            Ok(image) => self.accelerator(&image, qemu).await.map(|choice| (image, choice)),
+            Err(why) => Err(why),
+        };
+        let (image, choice) = match prepared {
+            Ok(prepared) => prepared,
+            Err(why) => {
+                for case in &runnable {
+                    self.result(unjudged(case, environment.clone(), Verdict::Broken, why.clone()));
+                }
+                return;
+            }
+        };
+        environment.image.clone_from(&image.id);
+        environment.accelerator = choice.accelerator.to_string();
+        environment.accelerator_reason.clone_from(&choice.reason);
+        let hardware = Hardware {
+            program: program(qemu),
+            accelerator: choice.accelerator,
+        };
+        for case in &runnable {
+            let stage = Stage {
+                case,
+                hardware: &hardware,
+                image: &image,
+                version: &version,
+                environment: environment.clone(),
+                out: &self.request.out,
+                teller: &self.teller,
+            };
+            let result = stage.run().await;
+            self.result(result);
+        }
+    }
+
+    /// The accelerator, chosen once for the whole run by booting this image.
+    async fn accelerator(&mut self, image: &Image, qemu: &Qemu) -> Result<Choice, String> {
+        if let Some(known) = &self.choice {
+            return known.clone();
+        }
+        let choice = choose(
+            self.request.accelerator,
+            &self.request.cache,
+            image,
+            qemu,
+            &self.teller,
+        )
+        .await;
+        if let Ok(choice) = &choice {
+            for note in &choice.notes {
+                self.teller.note(note.clone());
+            }
+            self.teller.note(format!("accelerator {}", choice.reason));
+        }
+        self.choice = Some(choice.clone());
+        choice
+    }
+}
+
+fn program(qemu: &Qemu) -> Program {
+    Program {
+        binary: qemu.binary.clone(),
+        arguments: qemu.arguments.clone(),
+        environment: qemu.environment.iter().cloned().collect(),
+    }
+}
+
+/// Chooses the accelerator; the canary is `image` itself, booted to the point where its agent is ready.
+async fn choose(
+    forced: Option<Accelerator>,
+    cache: &Cache,
+    image: &Image,
+    qemu: &Qemu,
+    teller: &Teller,
+) -> Result<Choice, String> {
+    let folder = tempfile::Builder::new()
+        .prefix("taster-canary-")
+        .tempdir()
+        .map_err(|error| format!("cannot make a folder for the canary's console: {error}"))?;
+    let boot = async |accelerator| {
+        let deadline = match accelerator {
+            Accelerator::Kvm => KVM_CANARY,
+            Accelerator::Tcg => TCG_CANARY,
+        };
+        guest_images::Progress::started(
+            teller,
+            "canary",
+            &format!("boot a guest under {accelerator}, to see whether it works"),
+        );
+        let hardware = Hardware {
+            program: program(qemu),
+            accelerator,
+        };
+        let result = canary(&hardware, image, folder.path(), deadline).await;
+        let outcome = result.map_err(|error| match error {
+            GuestError::Silent { .. } => CanaryFailure::TimedOut { after: deadline },
+            other => CanaryFailure::Died { cause: chain(&other) },
+        });
+        match &outcome {
+            Ok(took) => guest_images::Progress::finished(
+                teller,
+                "canary",
+                Ok(&format!("{:.1} s", took.as_secs_f32())),
+            ),
+            Err(failure) => guest_images::Progress::finished(teller, "canary", Err(&failure.to_string())),
+        }
+        outcome
+    };
+    accel::choose(forced, cache.root(), &qemu.digest, &Host::look(), boot)
+        .await
+        .map_err(|error| chain(&error))
+}
+
+/// This host, for the record.
+fn host_name() -> String {
+    nix::sys::utsname::uname().map_or_else(
+        |_| "unknown".to_owned(),
+        |name| name.nodename().to_string_lossy().into_owned(),
+    )
+}
+
+/// Why a case cannot be judged on this kernel, as far as that is known before anything boots.
+fn precondition(case: &Case, kernel: &Kernel, version: &KernelVersion) -> Option<String> {
+    if !case.kernel.contains(version) {
+        return Some(format!(
+            "the case is for kernels {}; this one is {version}",
+            case.kernel
+        ));
+    }
+    let missing: Vec<String> = kernel.missing.iter().map(ToString::to_string).collect();
+    (!missing.is_empty()).then(|| format!("this kernel lacks what is needed: {}", missing.join("; ")))
+}
+
+/// The folder of one case's evidence, below `out`.
+fn folder(out: &Path, kernel: &str, case: &str) -> PathBuf {
+    // A kernel given as a path becomes one folder name.
+    let kernel: String = kernel
+        .trim_matches('/')
+        .chars()
+        .map(|c| if c == '/' { '-' } else { c })
+        .collect();
+    out.join(kernel).join(case)
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Why there is no template.
+
+use crate::guest::GuestError;
+use crate::qemu::MemoryError;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file or folder could not be used.
+    #[error("cannot {doing} {path}")]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// Too little room.
+    #[error(
+        "the template `{name}` needs {needed} MiB, but {folder} has {free} MiB free; free some, or let the cache be \
+         elsewhere (TASTER_CACHE)"
+    )]
+    NoRoom {
+        /// The template.
+        name: String,
+        /// MiB needed.
+        needed: u64,
+        /// Where.
+        folder: PathBuf,
+        /// MiB there.
+        free: u64,
+    },
+    /// Memory files that cannot be made or opened.
+    #[error("the template's memory cannot be used")]
+    Memory(#[from] MemoryError),
+    /// A thread that did file work died.
+    #[error("the thread that kept the template died")]
+    Thread(#[source] tokio::task::JoinError),
+}
+
+/// A template could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// It could not be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its guest failed.
+    #[error("the guest that was to become the template `{name}` failed")]
+    Guest {
+        /// The template.
+        name: String,
+        /// Why.
+        #[source]
+        source: GuestError,
+    },
+}
+
+impl TemplateError {
+    /// Whether this QEMU can make no template at all, so that guests have to be booted.
+    pub fn is_cannot_clone(&self) -> bool {
+        matches!(
+            self,
+            Self::Guest {
+                source: GuestError::CannotClone(_),
+                ..
+            }
+        )
+    }
+}
+
+/// Whose fault it is that a template was not made.
+#[derive(Debug)]
+pub enum Unmade<E> {
+    /// The steps that lead to its state failed, in their own words.
+    Steps(E),
+    /// All else.
+    Template(TemplateError),
+}
+
+impl<E, T: Into<TemplateError>> From<T> for Unmade<E> {
+    fn from(error: T) -> Self {
+        Self::Template(error.into())
+    }
+}
+
+/// Adds what was tried, on what.
+pub(super) trait Doing<T> {
+    fn doing(self, doing: &'static str, path: &Path) -> Result<T, StoreError>;
+}
+
+impl<T> Doing<T> for io::Result<T> {
+    fn doing(self, doing: &'static str, path: &Path) -> Result<T, StoreError> {
+        self.map_err(|source| StoreError::Io {
+            doing,
+            path: path.to_owned(),
+            source,
+        })
+    }
+}

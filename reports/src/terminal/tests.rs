@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What people see, where nothing moves.
+
+use std::io::{self, Write};
+
+use proptest::prelude::*;
+
+use super::{Look, Terminal};
+use crate::samples::{any_record, one_of_each, record, result, stream};
+use crate::{Error, Event, Reader, Verdict};
+
+fn shown(events: &[Event], look: Look) -> String {
+    let mut terminal = Terminal::new(Vec::new(), look);
+    for event in events {
+        terminal.event(event);
+    }
+    terminal.finish().unwrap();
+    String::from_utf8(terminal.into_inner()).unwrap()
+}
+
+#[test]
+fn one_of_each_verdict_in_plain_lines() {
+    insta::assert_snapshot!(shown(
+        &stream(one_of_each(), false),
+        Look::default().with_out("out")
+    ));
+}
+
+#[test]
+fn verdicts_are_coloured_when_wanted() {
+    let passed = stream(vec![result("a/b", "k", Verdict::Pass)], false);
+    let text = shown(
+        &passed,
+        Look {
+            colour: true,
+            ..Look::default()
+        },
+    );
+    assert!(text.contains("\u{1b}[32m      PASS\u{1b}[0m  k "), "{text}");
+    assert!(!shown(&passed, Look::default()).contains('\u{1b}'));
+}
+
+/// No bar is drawn in a test, for standard error is no terminal; the lines must come all the same.
+#[test]
+fn what_moves_takes_no_line_away() {
+    let events = stream(one_of_each(), false);
+    let live = shown(
+        &events,
+        Look {
+            live: true,
+            ..Look::default()
+        },
+    );
+    let plain = shown(&events, Look::default());
+    let lasting = |text: &str| -> Vec<String> {
+        text.lines()
+            .filter(|l| !l.contains("begin") && !l.contains(" % "))
+            .map(str::to_owned)
+            .collect()
+    };
+    assert_eq!(lasting(&live), lasting(&plain));
+}
+
+#[test]
+fn a_run_that_broke_off_still_gets_its_last_line() {
+    let mut events = stream(one_of_each(), false);
+    // It ends in the middle of the last case.
+    events.truncate(events.len() - 2);
+    let text = shown(&events, Look::default());
+    assert!(
+        text.contains("trouble  The run was interrupted: 1 of 5 planned verdicts missing."),
+        "{text}"
+    );
+    assert!(
+        text.contains("metadata/ag-header on debian-6.12 was begun and never judged."),
+        "{text}"
+    );
+    assert!(text.ends_with("\n1 passed, 1 failed, 2 skipped\n"), "{text}");
+}
+
+#[test]
+fn one_kernel_needs_no_grid() {
+    let text = shown(
+        &stream(vec![result("a/b", "k", Verdict::Pass)], false),
+        Look::default(),
+    );
+    assert_eq!(text.matches("a/b").count(), 1, "{text}");
+}
+
+#[test]
+fn a_terminal_that_is_gone_is_an_error_at_the_end_only() {
+    struct Gone;
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut terminal = Terminal::new(Gone, Look::default());
+    for event in stream(one_of_each(), false) {
+        terminal.event(&event);
+    }
+    assert!(matches!(terminal.finish(), Err(Error::Terminal(_))));
+}
+
+proptest! {
+    #[test]
+    fn the_last_line_adds_up_and_nothing_reaches_the_terminal_raw(record in any_record()) {
+        let text = shown(&record.events(), Look::default());
+        let numbers: Vec<usize> = text
+            .lines()
+            .last()
+            .unwrap()
+            .split(", ")
+            .zip(["passed", "failed", "skipped"])
+            .map(|(part, word)| part.strip_suffix(word).unwrap().trim_end().parse().unwrap())
+            .collect();
+        prop_assert_eq!(numbers.iter().sum::<usize>(), record.results.len());
+        prop_assert!(text.chars().all(|c| c == '\n' || c == '\t' || !c.is_control()));
+    }
+
+    #[test]
+    fn a_record_renders_as_its_run_did(record in any_record()) {
+        let again = crate::RunRecord::from_events(record.events()).unwrap();
+        prop_assert_eq!(again.exit, record.exit_status());
+        prop_assert_eq!(again.results, record.results);
+    }
+}
+
+#[test]
+fn results_are_the_same_from_the_record() {
+    let results = |text: &str| -> Vec<String> {
+        text.lines()
+            .skip_while(|line| !line.contains("PASS"))
+            .map(str::to_owned)
+            .collect()
+    };
+    let run = stream(one_of_each(), false);
+    let again = record(one_of_each(), false).events();
+    assert_eq!(
+        results(&shown(&run, Look::default())),
+        results(&shown(&again, Look::default()))
+    );
+}

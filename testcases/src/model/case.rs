@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A case as a whole.
+
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::Step;
+use crate::value::KernelRange;
+
+/// A testcase: what is prepared, done and expected, in order.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Case {
+    /// The name by which reports know it.
+    pub id: CaseId,
+    /// The file that it was read from, as it was given.
+    pub path: PathBuf,
+    /// What the case shows, in one or two sentences.
+    pub summary: String,
+    /// Where the behaviour comes from: the thread, patch or source that promises it.
+    pub why: String,
+    /// The guest that the case starts from.
+    pub template: Template,
+    /// The kernels that the case applies to.
+    pub kernel: KernelRange,
+    /// What happens, in order. Never empty; at least one step expects something.
+    pub steps: Vec<Step>,
+    /// The kernels that are known to get it wrong, and how that shows.
+    pub known_issues: Vec<KnownIssue>,
+}
+
+/// The name of a case: its path below the folder of cases, without `.yaml`, such as `data/shared-block`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct CaseId(String);
+
+/// Why a path names no case.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CaseIdError {
+    /// The file does not lie in the folder of cases.
+    #[error("the file is not below the folder of cases, {}", root.display())]
+    Outside {
+        /// The folder of cases.
+        root: PathBuf,
+    },
+    /// The file is called something else than `NAME.yaml`.
+    #[error("a case file's name ends in `.yaml`")]
+    Extension,
+    /// A part of the name has letters that would have to be quoted somewhere.
+    #[error("`{0}` cannot be part of a case's name: use a-z, 0-9, `_` and `-`")]
+    Letters(String),
+}
+
+impl CaseId {
+    /// The name of the case in `path`, a file below `root`.
+    pub fn from_path(path: &Path, root: &Path) -> Result<Self, CaseIdError> {
+        let below = path.strip_prefix(root).map_err(|_| CaseIdError::Outside {
+            root: root.to_owned(),
+        })?;
+        if below.extension().is_none_or(|extension| extension != "yaml") {
+            return Err(CaseIdError::Extension);
+        }
+        let parts: Vec<_> = below
+            .with_extension("")
+            .components()
+            .map(|part| match part {
+                Component::Normal(part) => Ok(part.to_string_lossy().into_owned()),
+                _ => Err(CaseIdError::Outside {
+                    root: root.to_owned(),
+                }),
+            })
+            .collect::<Result<_, _>>()?;
+        parts.join("/").parse()
+    }
+
+    /// The name itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for CaseId {
+    type Err = CaseIdError;
+
+    fn from_str(text: &str) -> Result<Self, CaseIdError> {
+        let plain =
+            |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_-".contains(letter);
+        match text
+            .split('/')
+            .find(|part| part.is_empty() || part.starts_with('-') || !part.chars().all(plain))
+        {
+            Some(part) => Err(CaseIdError::Letters(part.to_owned())),
+            None => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for CaseId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&self.0)
+    }
+}
+
+impl AsRef<str> for CaseId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The state of the guest in which a case begins.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Template {
+    /// An fsdax namespace with a fresh XFS (reflink and rmapbt), mounted, and proved to be DAX.
+    Xfs {
+        /// More arguments for mkfs.xfs.
+        mkfs: Vec<String>,
+        /// The options of the mount.
+        mount: String,
+    },
+}
+
+impl Default for Template {
+    /// What `template: xfs` means.
+    fn default() -> Self {
+        Self::Xfs {
+            mkfs: Vec::new(),
+            mount: "dax=always".to_owned(),
+        }
+    }
+}
+
+/// A defect that some kernels are known to have, and how it shows in this case.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct KnownIssue {
+    /// The kernels that have it.
+    pub kernel: KernelRange,
+    /// A part of the warning or oops that the kernel prints.
+    pub splat: Option<String>,
+    /// A part of what the judge then finds.
+    pub finding: Option<String>,
+    /// What is wrong, for someone who meets it in a report.
+    pub because: String,
+    /// The line of the case file where it stands, counted from 1.
+    pub line: usize,
+}

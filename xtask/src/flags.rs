@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What can be typed.
+
+use clap::{Args, Parser, Subcommand};
+use harness::accel::Accelerator;
+use std::path::PathBuf;
+
+/// Feeds poison to a virtual NVDIMM and tells you who died.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, max_term_width = 100)]
+pub(crate) struct Flags {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run cases on kernels, and judge
+    ///
+    /// Exit status: 0 all held (or failed as foretold, or was untestable beside something that was judged);
+    /// 1 a kernel did something else; 2 the command line or a case file is wrong; 3 the harness could not do its
+    /// job; 4 nothing was judged; 130 interrupted.
+    Test(TestFlags),
+    /// Read all case files and say what is wrong with them
+    Check(CheckFlags),
+    /// Say what this machine has, what it lacks, and what to do about it
+    ///
+    /// Fetches, boots and writes nothing. Exit status: 0 all that a run needs is here or can be fetched; 3 something
+    /// is missing.
+    Doctor(DoctorFlags),
+    /// Render a finished run again, from its record alone
+    ///
+    /// Prints what the run printed at its end, and writes its junit.xml anew. Exit status: the run's own.
+    Report(ReportFlags),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CaseFlags {
+    /// The folder of cases
+    #[arg(long, value_name = "DIR", default_value_os_t = default_cases())]
+    pub(crate) cases: PathBuf,
+    /// Cases to take: a part of a case's name, a pattern like 'data/*', or the path of a case file; all if none is given
+    #[arg(value_name = "FILTER")]
+    pub(crate) filters: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestFlags {
+    #[command(flatten)]
+    pub(crate) cases: CaseFlags,
+    /// A kernel by name, a bzImage or vmlinux, or a kernel build tree; may be repeated
+    #[arg(long, value_name = "KERNEL")]
+    pub(crate) kernel: Vec<String>,
+    /// The modules of a kernel that is given as a path: the folder that holds lib/modules, or its modules.dep
+    #[arg(long, value_name = "DIR", requires = "kernel")]
+    pub(crate) modules: Option<PathBuf>,
+    /// List the cases that would run, and the kernels known by name
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// The folder for reports and evidence; by default a new one below target/taster
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// The qemu-system-x86_64 to use
+    #[arg(long, value_name = "PATH", env = "TASTER_QEMU")]
+    pub(crate) qemu: Option<PathBuf>,
+    /// Who executes the guest's instructions: kvm or tcg; by default the best one that a guest really boots under
+    #[arg(long, value_name = "ACCELERATOR")]
+    pub(crate) accel: Option<Accelerator>,
+    #[command(flatten)]
+    pub(crate) cache: CacheFlags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckFlags {
+    #[command(flatten)]
+    pub(crate) cases: CaseFlags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorFlags {
+    /// The qemu-system-x86_64 to look at
+    #[arg(long, value_name = "PATH", env = "TASTER_QEMU")]
+    pub(crate) qemu: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) cache: CacheFlags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportFlags {
+    /// The folder with the reports of a run
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Write nothing; check that junit.xml is well-formed, is what the record renders to, and agrees with the run's exit
+    /// status: 0 if all of that holds, else 3
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CacheFlags {
+    /// Where packages, kernels and images are kept; by default ~/.cache/taster
+    #[arg(long = "cache", value_name = "DIR", env = "TASTER_CACHE")]
+    pub(crate) root: Option<PathBuf>,
+}
+
+/// The workspace that this program was built in.
+pub(crate) fn workspace() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map_or(here.clone(), PathBuf::from)
+}
+
+fn default_cases() -> PathBuf {
+    workspace().join("testcases/cases")
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The command line: it parses, wires, prints, and decides nothing.
+
+mod check;
+mod doctor;
+mod flags;
+mod interrupt;
+mod report;
+mod select;
+mod test;
+
+use clap::Parser;
+use flags::{Command, Flags};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    let result = match flags.command {
+        Command::Test(flags) => test::run(flags),
+        Command::Check(flags) => check::run(&flags),
+        Command::Doctor(flags) => doctor::run(&flags),
+        Command::Report(flags) => report::run(&flags),
+    };
+    match result {
+        Ok(status) => ExitCode::from(status.code()),
+        Err(Stopped { status, error }) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(status.code())
+        }
+    }
+}
+
+/// A command that could not be carried out, with the exit status for its reason.
+#[derive(Debug)]
+struct Stopped {
+    status: reports::ExitStatus,
+    error: anyhow::Error,
+}
+
+impl Stopped {
+    /// The user typed something wrong.
+    fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self {
+            status: reports::ExitStatus::Usage,
+            error: error.into(),
+        }
+    }
+
+    /// This machine or our own files are not as they should be.
+    fn broken(error: impl Into<anyhow::Error>) -> Self {
+        Self {
+            status: reports::ExitStatus::Broken,
+            error: error.into(),
+        }
+    }
+
+    /// Whichever of the two it was.
+    fn of_images(error: guest_images::Error) -> Self {
+        if error.is_usage() {
+            Self::usage(error)
+        } else {
+            Self::broken(error)
+        }
+    }
+}

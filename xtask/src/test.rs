@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `test`: run, and report.
+
+use crate::flags::{TestFlags, workspace};
+use crate::{Stopped, interrupt, report, select};
+use anyhow::Context;
+use guest_images::{Cache, KernelSpec};
+use harness::run::{Request, Teller, run as run_all};
+use reports::terminal::Look;
+use reports::{Event, EventLog, ExitStatus, Reader, Readers, Recorder, RunRecord, Terminal};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// What blocking work may still take when the run has been interrupted.
+const LAST_MOMENTS: Duration = Duration::from_secs(3);
+
+pub(crate) fn run(flags: TestFlags) -> Result<ExitStatus, Stopped> {
+    let kernels = kernels(&flags)?;
+    let cases = select::cases(&flags.cases)?;
+    if flags.list {
+        return list(&cases);
+    }
+    let cache = Cache::open(flags.cache.root).map_err(Stopped::of_images)?;
+    let out = out_folder(flags.out.as_deref())?;
+    let request = Request {
+        cases,
+        kernels,
+        qemu: flags.qemu,
+        accelerator: flags.accel,
+        out: out.clone(),
+        cache,
+        command: std::env::args().collect(),
+    };
+    let record = Record::default();
+    let look = Look::for_output(std::io::stdout().is_terminal()).with_out(out.clone());
+    let readers = Readers::new()
+        .with(Terminal::new(std::io::stdout(), look))
+        .with(EventLog::create(out.join("events.jsonl")).map_err(Stopped::broken)?)
+        .with(record.clone());
+    let teller = Arc::new(Teller::new(readers));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+        .map_err(Stopped::broken)?;
+    let outcome = runtime.block_on(async {
+        let cancel = CancellationToken::new();
+        interrupt::watch(cancel.clone())
+            .context("cannot watch for signals")
+            .map_err(Stopped::broken)?;
+        run_all(request, Arc::clone(&teller), cancel)
+            .await
+            .map_err(Stopped::usage)
+    });
+    runtime.shutdown_timeout(LAST_MOMENTS);
+    teller.finish().map_err(Stopped::broken)?;
+    // Also for a run that ended before its first case: reports that lack would be those of the run before it.
+    let status = write_reports(record, &out)?;
+    outcome.map(|_| status)
+}
+
+fn kernels(flags: &TestFlags) -> Result<Vec<KernelSpec>, Stopped> {
+    if flags.kernel.is_empty() {
+        return Ok(vec![KernelSpec::default_kernel().map_err(Stopped::broken)?]);
+    }
+    let mut kernels = Vec::new();
+    for text in &flags.kernel {
+        let spec = KernelSpec::parse(text, flags.modules.as_deref()).map_err(Stopped::usage)?;
+        if !kernels.contains(&spec) {
+            kernels.push(spec);
+        }
+    }
+    Ok(kernels)
+}
+
+fn list(cases: &[testcases::Case]) -> Result<ExitStatus, Stopped> {
+    for case in cases {
+        println!(
+            "{:<28} {}",
+            case.id.as_str(),
+            case.summary.split_whitespace().collect::<Vec<_>>().join(" ")
+        );
+    }
+    println!("\nkernels known by name:");
+    for kernel in guest_images::known_kernels().map_err(Stopped::broken)? {
+        let default = if kernel.default { " (default)" } else { "" };
+        println!("{:<28} {}{default}", kernel.name, kernel.description);
+    }
+    Ok(ExitStatus::Ok)
+}
+
+/// The folder for evidence: the one that was named, or a new one for this run.
+fn out_folder(named: Option<&Path>) -> Result<PathBuf, Stopped> {
+    let folder = named.map_or_else(
+        || {
+            let stamp = jiff::Timestamp::now().strftime("%Y-%m-%dT%H-%M-%SZ");
+            workspace()
+                .join("target/taster")
+                .join(format!("{stamp}-{}", std::process::id()))
+        },
+        Path::to_owned,
+    );
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make the folder for reports {}", folder.display()))
+        .map_err(Stopped::broken)?;
+    Ok(folder)
+}
+
+fn write_reports(record: Record, out: &Path) -> Result<ExitStatus, Stopped> {
+    let record: RunRecord = record.into_record().map_err(Stopped::broken)?;
+    record.write(out.join(report::RECORD)).map_err(Stopped::broken)?;
+    report::write_junit(&record, out).map_err(Stopped::broken)?;
+    Ok(record.exit_status())
+}
+
+/// A recorder that is read out after the teller has handed it everything.
+#[derive(Clone, Default)]
+struct Record(Arc<Mutex<Recorder>>);
+
+impl Record {
+    fn into_record(self) -> Result<RunRecord, reports::Error> {
+        let mut recorder = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *recorder).into_record()
+    }
+}
+
+impl Reader for Record {
+    fn event(&mut self, event: &Event) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(event.clone());
+    }
+
+    fn finish(&mut self) -> Result<(), reports::Error> {
+        Ok(())
+    }
+}

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The program as its users meet it: what is typed, what is answered, and the exit status. No guest, no network.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test's helper functions fail like the test itself"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A folder to be in, with an empty cache.
+struct Place(tempfile::TempDir);
+
+/// What the program answered.
+struct Answer {
+    status: i32,
+    /// Standard output and standard error, one after the other.
+    text: String,
+}
+
+impl Answer {
+    /// Checks the status, and that all of these words were said.
+    #[track_caller]
+    fn is(&self, status: i32, words: &[&str]) {
+        let Self { status: found, text } = self;
+        assert_eq!(*found, status, "{text}");
+        for word in words {
+            assert!(text.contains(word), "no `{word}` in:\n{text}");
+        }
+    }
+}
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn file(&self, name: &str, content: &str) -> String {
+        let path = self.path(name);
+        fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// The command, cut off from the machine's own cache and choices, and from every way to fetch anything.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command
+            .args(arguments)
+            .current_dir(self.0.path())
+            .env("TASTER_CACHE", self.path("cache"))
+            .env("PATH", self.path("no-programs"))
+            .env_remove("TASTER_QEMU")
+            .env_remove("CARGO")
+            .env_remove("RUSTC");
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Answer {
+        answer(&mut self.command(arguments))
+    }
+
+    /// `test` with reports in `out`.
+    fn test(&self, arguments: &[&str]) -> Answer {
+        self.run(&[&["test", "--out", "out"], arguments].concat())
+    }
+
+    fn junit(&self) -> String {
+        fs::read_to_string(self.path("out/junit.xml")).unwrap()
+    }
+}
+
+fn answer(command: &mut Command) -> Answer {
+    let output = command.output().unwrap();
+    Answer {
+        status: output.status.code().unwrap(),
+        text: [output.stdout, output.stderr]
+            .map(|bytes| String::from_utf8(bytes).unwrap())
+            .concat(),
+    }
+}
+
+fn is_empty(folder: &Path) -> bool {
+    fs::read_dir(folder).unwrap().next().is_none()
+}
+
+#[test]
+fn help_names_every_command() {
+    let place = Place::new();
+    place
+        .run(&["--help"])
+        .is(0, &["test", "check", "doctor", "report"]);
+    place
+        .run(&["test", "--help"])
+        .is(0, &["--kernel", "TASTER_CACHE", "Exit status"]);
+}
+
+#[test]
+fn a_typing_mistake_is_answered_with_the_nearest_word() {
+    let place = Place::new();
+    place.run(&["tset"]).is(2, &["tset", "similar", "'test'"]);
+    place
+        .run(&["test", "--kernl", "debian-6.12"])
+        .is(2, &["--kernl", "similar", "'--kernel'"]);
+    place
+        .run(&["test", "--accel", "kvn"])
+        .is(2, &["`kvn`", "`kvm` or `tcg`"]);
+    place.run(&[]).is(2, &["Usage"]);
+    assert!(is_empty(place.0.path()));
+}
+
+#[test]
+fn a_kernel_that_is_none_is_a_usage_error() {
+    let place = Place::new();
+    place.test(&["--kernel", "debian-6.13"]).is(
+        2,
+        &[
+            "`debian-6.13`",
+            "did you mean `debian-6.1",
+            "known kernels: debian-6.1, ",
+        ],
+    );
+    place
+        .test(&["--kernel", "/nonexistent"])
+        .is(2, &["`/nonexistent`", "no such file"]);
+    // Nothing was begun, so there is nothing to keep.
+    assert!(is_empty(place.0.path()));
+}
+
+#[test]
+fn a_file_that_is_no_kernel_leaves_reports_that_say_so() {
+    let place = Place::new();
+    place
+        .test(&["--kernel", "/etc/passwd"])
+        .is(2, &["/etc/passwd is no kernel", "neither a bzImage nor an ELF"]);
+    place
+        .run(&["report", "out"])
+        .is(2, &["Nothing was judged", "0 passed, 0 failed"]);
+    place.run(&["report", "--check", "out"]).is(0, &["exit status 2"]);
+}
+
+#[test]
+fn the_list_names_cases_and_kernels() {
+    let place = Place::new();
+    place.run(&["test", "--list"]).is(
+        0,
+        &[
+            "data/shared-block",
+            "metadata/ag-header",
+            "free-space/nobody",
+            "debian-6.12",
+            "(default)",
+        ],
+    );
+    let some = place.run(&["test", "--list", "free-space/*"]);
+    some.is(0, &["free-space/nobody"]);
+    assert!(!some.text.contains("data/shared-block"), "{}", some.text);
+    assert!(is_empty(place.0.path()));
+}
+
+#[test]
+fn the_repositorys_own_cases_are_right() {
+    Place::new()
+        .run(&["check"])
+        .is(0, &["case files, all of them right"]);
+}
+
+#[test]
+fn a_wrong_case_file_is_shown_with_line_and_column() {
+    let place = Place::new();
+    let bad = place.file("bad.yaml", "summary: x\nstepz: []\n");
+    for command in ["test", "check"] {
+        place
+            .run(&[command, &bad])
+            .is(2, &["bad.yaml:2:1", "stepz: []", "did you mean `steps`?"]);
+    }
+    assert!(!place.path("cache").exists());
+}
+
+#[test]
+fn a_folder_of_cases_that_is_not_there_is_named() {
+    let place = Place::new();
+    for command in ["test", "check"] {
+        place
+            .run(&[command, "--cases", "/nonexistent"])
+            .is(2, &["/nonexistent", "No such file or directory"]);
+    }
+}
+
+#[test]
+fn a_run_that_judges_nothing_is_no_success() {
+    let place = Place::new();
+    place.test(&["no/such/case"]).is(
+        4,
+        &[
+            "no case matches `no/such/case`",
+            "Nothing was judged: no case ran.",
+            "0 passed, 0 failed, 0 skipped",
+        ],
+    );
+    let junit = place.junit();
+    let totals = reports::junit_totals(&junit).unwrap();
+    assert_eq!((totals.tests, totals.errors), (1, 1), "{junit}");
+    place.run(&["report", "--check", "out"]).is(0, &["exit status 4"]);
+}
+
+#[test]
+fn a_qemu_that_is_none_breaks_every_case_and_says_why() {
+    let place = Place::new();
+    place.test(&["--qemu", "/bin/true"]).is(
+        3,
+        &[
+            "/bin/true",
+            "it does not say that it is QEMU",
+            "leave the choice out",
+        ],
+    );
+    let totals = reports::junit_totals(&place.junit()).unwrap();
+    assert!(totals.errors == totals.tests && totals.errors > 0, "{totals:?}");
+    place.run(&["report", "--check", "out"]).is(0, &["exit status 3"]);
+}
+
+#[test]
+fn without_network_and_cache_every_case_is_broken_and_the_way_out_is_told() {
+    let place = Place::new();
+    place.test(&["data/shared-block"]).is(
+        3,
+        &["BROKEN", "apt-get", "install it", "0 passed, 1 failed, 0 skipped"],
+    );
+    place.run(&["report", "--check", "out"]).is(0, &["errors 1"]);
+}
+
+#[test]
+fn a_report_is_rendered_again_from_its_record() {
+    let place = Place::new();
+    let first = place.test(&["--qemu", "/bin/true"]);
+    let junit = place.junit();
+    fs::remove_file(place.path("out/junit.xml")).unwrap();
+    let again = place.run(&["report", "out"]);
+    again.is(first.status, &["BROKEN", "0 passed, 3 failed, 0 skipped"]);
+    assert_eq!(place.junit(), junit);
+    assert_eq!(
+        first.text.lines().last(),
+        again.text.lines().last(),
+        "{}",
+        again.text
+    );
+}
+
+#[test]
+fn a_folder_without_a_report_is_the_wrong_folder() {
+    let place = Place::new();
+    place
+        .run(&["report", "nowhere"])
+        .is(2, &["nowhere does not exist"]);
+    place
+        .run(&["report", "."])
+        .is(2, &["holds no report.json", "reports and evidence"]);
+    assert!(is_empty(place.0.path()));
+}
+
+#[test]
+fn a_damaged_report_is_refused() {
+    let place = Place::new();
+    for (content, why) in [
+        ("{ \"schema\": \"taster", "is not the record of a run"),
+        (
+            "{\"schema\": \"another\", \"version\": 1}",
+            "its schema is \"another\"",
+        ),
+        (
+            "{\"schema\": \"taster-report\", \"version\": 99}",
+            "record of version 99",
+        ),
+    ] {
+        place.file("report.json", content);
+        for arguments in [&["report", "."][..], &["report", "--check", "."]] {
+            place.run(arguments).is(3, &["report.json", why]);
+        }
+    }
+    assert!(!place.path("junit.xml").exists());
+}
+
+#[test]
+fn a_junit_document_that_was_tampered_with_is_found_out() {
+    let place = Place::new();
+    place.test(&["no/such/case"]).is(4, &[]);
+    let good = place.junit();
+    let check = |content: &str| {
+        place.file("out/junit.xml", content);
+        place.run(&["report", "--check", "out"])
+    };
+    check(&good).is(0, &["the reports agree"]);
+    check(&good.replace("</testsuites>", "")).is(3, &["junit.xml", "breaks off"]);
+    check(&good.replacen("errors=\"1\"", "errors=\"0\"", 1)).is(3, &["junit.xml", "0 errors"]);
+    check(&good.replace("Nothing was judged", "All is well")).is(3, &["junit.xml", "differ from line"]);
+    // Checking writes nothing.
+    assert_ne!(place.junit(), good);
+    fs::remove_file(place.path("out/junit.xml")).unwrap();
+    place
+        .run(&["report", "--check", "out"])
+        .is(3, &["cannot read", "junit.xml"]);
+    assert!(!place.path("out/junit.xml").exists());
+}
+
+#[test]
+fn the_doctor_names_what_is_missing_and_the_way_out() {
+    let place = Place::new();
+    place.run(&["doctor", "--qemu", "/bin/true"]).is(
+        3,
+        &[
+            "MISSING  C compiler",
+            "apt-get install gcc",
+            "libssl-dev pkg-config",
+            "note     git",
+            "MISSING  QEMU",
+            "cannot use /bin/true as QEMU",
+            "things are missing: cargo, rustc, C compiler",
+        ],
+    );
+    assert!(is_empty(place.0.path()), "the doctor writes nothing");
+}
+
+#[test]
+fn the_doctor_looks_into_the_cache_that_it_is_told() {
+    let place = Place::new();
+    let file = place.file("no-folder", "");
+    place
+        .run(&["doctor", "--cache", &file])
+        .is(3, &["MISSING  folder", "no-folder cannot be written", "--cache"]);
+    let nowhere = answer(
+        place
+            .command(&["doctor"])
+            .env_remove("TASTER_CACHE")
+            .env_remove("XDG_CACHE_HOME")
+            .env_remove("HOME"),
+    );
+    nowhere.is(2, &["HOME is not set", "TASTER_CACHE"]);
+}
