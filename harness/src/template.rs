@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The named state in which a case begins, and how a guest is brought into it.
+//! The named states in which cases begin, and the steps that lead from a booted guest to each.
+//!
+//! ```text
+//! booted ──> fsdax ──> xfs
+//! probes     namespace  mkfs, mount, proof of DAX
+//! ```
 
+use crate::guest::Guest;
 use crate::guest::agent::{Agent, CallError};
-use crate::nvdimm::{self, Dax, NvdimmError};
+use crate::nvdimm::{self, NvdimmError};
 use crate::observe::probes;
 use guest_agent::call::Outcome;
 use std::time::Duration;
@@ -11,22 +17,68 @@ use testcases::Template;
 /// Attaching a dozen probes patches kernel text under emulation; mounting replays a log.
 const PREPARATION: Duration = Duration::from_secs(60);
 
-/// Attaches the probes, so that what follows is observed from its beginning.
-pub async fn attach_probes(agent: &Agent) -> Result<(), CallError> {
-    agent.call(probes::request(), PREPARATION).await.map(drop)
+/// Why a guest could not be brought into a state.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// The image and its kernel do not fit.
+    #[error("modules did not load (do they belong to this kernel?): {0}")]
+    Modules(String),
+    /// The guest could not be asked.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// Namespace, filesystem or mount failed.
+    #[error(transparent)]
+    Nvdimm(#[from] NvdimmError),
 }
 
-/// Makes the namespace, the filesystem and the mount that the template names, and proves what can be proved of them.
-/// Whether the mount is DAX is for the case to ask: one that is not may be what it wants.
-pub async fn make(agent: &Agent, template: &Template) -> Result<Dax, NvdimmError> {
-    let Template::Xfs { mkfs, mount } = template;
+/// `booted`: everything that is needed has loaded, and what follows is observed from its beginning.
+pub async fn observe(guest: &Guest) -> Result<(), TemplateError> {
+    if !guest.welcome.failed_modules.is_empty() {
+        return Err(TemplateError::Modules(guest.welcome.failed_modules.join(", ")));
+    }
+    guest.agent.call(probes::request(), PREPARATION).await?;
+    Ok(())
+}
+
+/// `fsdax`: the namespace has struct pages.
+pub async fn make_fsdax(agent: &Agent) -> Result<(), TemplateError> {
     nvdimm::make_fsdax(agent).await?;
+    Ok(())
+}
+
+/// `xfs`: the filesystem that the case wants is mounted, and the harness's arithmetic is checked against it. Whether the
+/// mount is DAX is for the case to ask: one that is not may be what it wants.
+pub async fn make_filesystem(agent: &Agent, template: &Template) -> Result<(), TemplateError> {
+    let Template::Xfs { mkfs, mount } = template;
     nvdimm::make_xfs(agent, mkfs).await?;
     match nvdimm::mount(agent, mount, PREPARATION).await? {
-        Outcome::Done(()) => nvdimm::prove_dax(agent).await,
-        Outcome::Refused(refusal) => Err(NvdimmError::Mount {
-            options: mount.clone(),
-            refusal,
-        }),
-    }
+        Outcome::Done(()) => nvdimm::prove_dax(agent).await?,
+        Outcome::Refused(refusal) => {
+            return Err(NvdimmError::Mount {
+                options: mount.clone(),
+                refusal,
+            }
+            .into());
+        }
+    };
+    Ok(())
+}
+
+/// What [`observe`] does, in words that change with it.
+pub fn observing() -> Vec<String> {
+    let request = probes::request();
+    let events = request
+        .events
+        .into_iter()
+        .map(|event| format!("{} {}", event.name, event.filter.unwrap_or_default()));
+    request.kprobes.into_iter().chain(events).collect()
+}
+
+/// What [`make_filesystem`] does, in words that change with it.
+pub fn filesystem(template: &Template) -> Vec<String> {
+    let Template::Xfs { mkfs, mount } = template;
+    let mut steps = vec!["mkfs.xfs reflink=1 rmapbt=1".to_owned()];
+    steps.extend(mkfs.iter().cloned());
+    steps.push(format!("mount {mount}, proof of 4096 zeros"));
+    steps
 }

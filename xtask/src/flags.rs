@@ -3,6 +3,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use harness::accel::Accelerator;
+use harness::run::Isolation;
 use std::path::PathBuf;
 
 /// Feeds poison to a virtual NVDIMM and tells you who died.
@@ -66,6 +67,9 @@ pub(crate) struct TestFlags {
     /// Who executes the guest's instructions: kvm or tcg; by default the best one that a guest really boots under
     #[arg(long, value_name = "ACCELERATOR")]
     pub(crate) accel: Option<Accelerator>,
+    /// How each case gets a guest of its own: clone (of a template that is made once) or boot
+    #[arg(long, value_name = "HOW", default_value_t = Isolation::Clone)]
+    pub(crate) isolation: Isolation,
     #[command(flatten)]
     pub(crate) cache: CacheFlags,
 }

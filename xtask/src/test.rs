@@ -30,6 +30,7 @@ pub(crate) fn run(flags: TestFlags) -> Result<ExitStatus, Stopped> {
         kernels,
         qemu: flags.qemu,
         accelerator: flags.accel,
+        isolation: flags.isolation,
         out: out.clone(),
         cache,
         command: std::env::args().collect(),

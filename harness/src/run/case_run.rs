@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One case on one kernel: its guest, its evidence, its verdict.
 
+use super::guests::Guests;
 use super::{Teller, folder};
-use crate::guest::{self, Death, Guest, Hardware};
+use crate::guest;
 use crate::judge::judge;
 use crate::observe::evidence::Evidence;
 use crate::qemu::{Direction, LineLog};
 use crate::steps::{News, carry_out, chain};
-use crate::template;
-use guest_images::Image;
 use reports::{Attachment, CaseResult, Environment, EventKind, StepRecord, Verdict};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use testcases::{Case, KernelVersion, Template};
+use testcases::{Case, KernelVersion};
 
 /// Lines of the kernel's log in a result; the whole of it is an attachment.
 const LOG_LINES: usize = 60;
@@ -23,8 +22,7 @@ const LOG_LINES: usize = 60;
 /// Everything that one case needs.
 pub(super) struct Stage<'a> {
     pub(super) case: &'a Case,
-    pub(super) hardware: &'a Hardware,
-    pub(super) image: &'a Image,
+    pub(super) guests: &'a Guests<'a>,
     pub(super) version: &'a KernelVersion,
     pub(super) environment: Environment,
     pub(super) out: &'a Path,
@@ -92,9 +90,7 @@ impl Stage<'_> {
             folder: place,
             qmp_log: Some(qmp_log),
         };
-        let guest = Guest::boot(self.hardware, self.image, evidence, guest::BOOT_DEADLINE)
-            .await
-            .map_err(|error| chain(&error))?;
+        let guest = self.guests.get(&self.case.template, evidence).await?;
         let (case, kernel) = (self.case.id.to_string(), self.environment.kernel.clone());
         let mut tell = |news| {
             let (case, kernel) = (case.clone(), kernel.clone());
@@ -108,11 +104,6 @@ impl Stage<'_> {
                 News::Finished(step) => EventKind::StepFinished { case, kernel, step },
             });
         };
-        if let Err(error) = bring(&guest, &self.case.template).await {
-            let why = format!("the guest could not be brought into the case's template: {error}");
-            guest.stop().await;
-            return Err(why);
-        }
         let observed = carry_out(&guest, self.case, &mut tell).await;
         guest.stop().await;
         Ok(observed)
@@ -154,31 +145,6 @@ impl Stage<'_> {
                 result.reason = format!("the evidence could not be kept: {why}");
             }
         }
-    }
-}
-
-/// Brings a freshly booted guest into a template; the error says whether the guest died of it.
-async fn bring(guest: &Guest, template: &Template) -> Result<(), String> {
-    if !guest.welcome.failed_modules.is_empty() {
-        let failed = guest.welcome.failed_modules.join(", ");
-        return Err(format!(
-            "modules did not load (do they belong to this kernel?): {failed}"
-        ));
-    }
-    let made = match template::attach_probes(&guest.agent).await {
-        Ok(()) => template::make(&guest.agent, template)
-            .await
-            .map(drop)
-            .map_err(|error| chain(&error)),
-        Err(error) => Err(chain(&error)),
-    };
-    match made {
-        Ok(()) => Ok(()),
-        Err(why) => Err(match guest.ended(true).await {
-            Some(Death::Kernel(how)) => format!("{why}; the kernel died: {how}"),
-            Some(Death::Qemu(how)) => format!("{why}; QEMU went away: {how}"),
-            None => why,
-        }),
     }
 }
 

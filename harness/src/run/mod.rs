@@ -5,6 +5,7 @@
 
 mod background;
 mod case_run;
+mod guests;
 mod teller;
 
 pub use teller::Teller;
@@ -12,11 +13,13 @@ pub use teller::Teller;
 use crate::accel::{self, Accelerator, CanaryFailure, Choice, Host};
 use crate::guest::{GuestError, Hardware, canary};
 use crate::qemu::{Machine, Program};
+use crate::snapshot::{Limits, Store};
 use crate::steps::chain;
 use background::in_background;
 use case_run::{Stage, unjudged};
 use guest_images::qemu::Qemu;
 use guest_images::{Cache, Image, Kernel, KernelSpec};
+use guests::Guests;
 use reports::{CaseResult, Environment, EventKind, ExitStatus, Verdict};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,6 +32,42 @@ const KVM_CANARY: Duration = Duration::from_secs(20);
 /// Emulation is slow, and there is nothing else to fall back to.
 const TCG_CANARY: Duration = Duration::from_secs(120);
 
+/// How a case gets a guest of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Isolation {
+    /// By cloning a template: a private, copy-on-write copy of a guest that was brought into the case's state once.
+    #[default]
+    Clone,
+    /// By booting one.
+    Boot,
+}
+
+impl std::fmt::Display for Isolation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Clone => "clone",
+            Self::Boot => "boot",
+        })
+    }
+}
+
+/// Not the name of an isolation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no isolation `{0}`: it is `clone` or `boot`")]
+pub struct UnknownIsolation(String);
+
+impl std::str::FromStr for Isolation {
+    type Err = UnknownIsolation;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "clone" => Ok(Self::Clone),
+            "boot" => Ok(Self::Boot),
+            other => Err(UnknownIsolation(other.to_owned())),
+        }
+    }
+}
+
 /// What is to be run.
 #[derive(Debug)]
 pub struct Request {
@@ -40,6 +79,8 @@ pub struct Request {
     pub qemu: Option<PathBuf>,
     /// An accelerator to use instead of the best that works.
     pub accelerator: Option<Accelerator>,
+    /// How each case gets a guest of its own.
+    pub isolation: Isolation,
     /// The folder for evidence; it exists.
     pub out: PathBuf,
     /// Where packages, kernels and images are kept.
@@ -141,6 +182,7 @@ impl Run {
                 (Ok(kernel), Ok(qemu)) => self.on_kernel(kernel, qemu).await,
             }
         }
+        self.prune().await;
         Ok(())
     }
 
@@ -267,18 +309,51 @@ impl Run {
             program: program(qemu),
             accelerator: choice.accelerator,
         };
+        let store = self.store();
+        let (request, teller) = (Arc::clone(&self.request), Arc::clone(&self.teller));
+        let guests = Guests::new(&hardware, qemu, &image, store.as_ref(), &teller);
         for case in &runnable {
             let stage = Stage {
                 case,
-                hardware: &hardware,
-                image: &image,
+                guests: &guests,
                 version: &version,
                 environment: environment.clone(),
-                out: &self.request.out,
-                teller: &self.teller,
+                out: &request.out,
+                teller: &teller,
             };
             let result = stage.run().await;
             self.result(result);
+        }
+    }
+
+    /// Keeps the templates of many kernels and images from filling the disk.
+    async fn prune(&self) {
+        let Some(store) = self.store() else { return };
+        match in_background(move || store.prune(Limits::DEFAULT)).await {
+            Ok(pruned) if pruned.removed > 0 => self.teller.note(format!(
+                "{} templates that were not used for long are removed from the cache ({} MiB)",
+                pruned.removed,
+                pruned.freed >> 20
+            )),
+            Ok(_) => {}
+            Err(error) => self
+                .teller
+                .note(format!("old templates could not be removed: {}", chain(&error))),
+        }
+    }
+
+    /// Where templates are kept; none if every case is to boot a guest of its own.
+    fn store(&self) -> Option<Store> {
+        if self.request.isolation == Isolation::Boot {
+            return None;
+        }
+        match Store::open(self.request.cache.root()) {
+            Ok(store) => Some(store),
+            Err(error) => {
+                self.teller
+                    .note(format!("every case boots a guest of its own: {}", chain(&error)));
+                None
+            }
         }
     }
 

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where the cases of one kernel get their guests: cloned from a template, or booted.
+
+use super::Teller;
+use crate::guest::{self, BOOT_DEADLINE, Death, Evidence, Guest, Hardware};
+use crate::snapshot::{self, Store, TemplateError as Unkept, Unmade, Workshop};
+use crate::steps::chain;
+use crate::template::{self, TemplateError};
+use guest_images::Image;
+use guest_images::qemu::Qemu;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
+use testcases::Template;
+use tokio::sync::Mutex;
+
+/// A source of guests.
+pub(super) struct Guests<'a> {
+    pub(super) hardware: &'a Hardware,
+    pub(super) qemu: &'a Qemu,
+    pub(super) image: &'a Image,
+    pub(super) store: Option<&'a Store>,
+    pub(super) teller: &'a Teller,
+    /// What has become of each template so far. One case at a time makes one; the others wait for it.
+    made: Mutex<HashMap<Template, Made<'a>>>,
+}
+
+/// What has become of a template.
+#[derive(Clone)]
+enum Made<'a> {
+    /// Guests are cloned from it.
+    Kept(&'a Store, Arc<snapshot::Template>),
+    /// It cannot be kept, so guests are booted; a note has said why.
+    Unkept,
+    /// No guest gets into this state.
+    Failed(String),
+}
+
+impl<'a> Guests<'a> {
+    /// Guests that boot `image` on `hardware`; without a store, each is booted.
+    pub(super) fn new(
+        hardware: &'a Hardware,
+        qemu: &'a Qemu,
+        image: &'a Image,
+        store: Option<&'a Store>,
+        teller: &'a Teller,
+    ) -> Self {
+        Self {
+            hardware,
+            qemu,
+            image,
+            store,
+            teller,
+            made: Mutex::default(),
+        }
+    }
+
+    /// A guest of its own, in the state that `template` names.
+    pub(super) async fn get(&self, template: &Template, evidence: Evidence<'_>) -> Result<Guest, String> {
+        let made = match self.store {
+            Some(store) => self.template(store, template).await,
+            None => Made::Unkept,
+        };
+        match made {
+            Made::Failed(why) => Err(why),
+            Made::Unkept => self.booted(template, evidence).await,
+            Made::Kept(store, kept) => {
+                let note = |text: &str| self.teller.note(text);
+                let workshop = self.workshop(store, &note);
+                workshop
+                    .clone_guest(&kept, evidence)
+                    .await
+                    .map_err(|error| chain(&error))
+            }
+        }
+    }
+
+    fn workshop<'b>(&'b self, store: &'b Store, note: &'b (dyn Fn(&str) + Sync)) -> Workshop<'b> {
+        Workshop {
+            store,
+            hardware: self.hardware,
+            qemu: self.qemu,
+            image: self.image,
+            note,
+        }
+    }
+
+    /// The template, made at most once.
+    async fn template(&self, store: &'a Store, template: &Template) -> Made<'a> {
+        let mut all = self.made.lock().await;
+        if let Some(known) = all.get(template) {
+            return known.clone();
+        }
+        let made = match self.make(store, template).await {
+            Ok(kept) => Made::Kept(store, Arc::new(kept)),
+            Err(Unmade::Steps(why)) => Made::Failed(why),
+            // A guest that cannot be booted for a template cannot be booted for a case either.
+            Err(Unmade::Template(error @ Unkept::Guest { .. })) if !error.is_cannot_clone() => {
+                Made::Failed(chain(&error))
+            }
+            Err(Unmade::Template(error)) => {
+                let why = chain(&error);
+                self.teller.note(format!(
+                    "every case boots a guest of its own, because no template can be kept: {why}"
+                ));
+                Made::Unkept
+            }
+        };
+        all.insert(template.clone(), made.clone());
+        made
+    }
+
+    async fn make(&self, store: &Store, wanted: &Template) -> Result<snapshot::Template, Unmade<String>> {
+        let note = |text: &str| self.teller.note(text);
+        let workshop = self.workshop(store, &note);
+        let machine = guest::machine(self.image, self.hardware.accelerator);
+        let nothing = |()| Value::Null;
+        let booted = workshop
+            .booted(
+                "booted",
+                &machine,
+                &template::observing(),
+                async |guest: &Guest| told(guest, template::observe(guest).await).await.map(nothing),
+            )
+            .await?;
+        let fsdax = workshop
+            .after(
+                "fsdax",
+                &booted,
+                &["fsdax -M dev".to_owned()],
+                async |guest: &Guest| {
+                    told(guest, template::make_fsdax(&guest.agent).await)
+                        .await
+                        .map(nothing)
+                },
+            )
+            .await?;
+        workshop
+            .after(
+                "xfs",
+                &fsdax,
+                &template::filesystem(wanted),
+                async |guest: &Guest| {
+                    told(guest, template::make_filesystem(&guest.agent, wanted).await)
+                        .await
+                        .map(nothing)
+                },
+            )
+            .await
+    }
+
+    async fn booted(&self, template: &Template, evidence: Evidence<'_>) -> Result<Guest, String> {
+        let guest = Guest::boot(self.hardware, self.image, evidence, BOOT_DEADLINE)
+            .await
+            .map_err(|error| chain(&error))?;
+        let brought = async {
+            template::observe(&guest).await?;
+            template::make_fsdax(&guest.agent).await?;
+            template::make_filesystem(&guest.agent, template).await
+        };
+        let brought = brought.await;
+        match told(&guest, brought).await {
+            Ok(()) => Ok(guest),
+            Err(why) => {
+                guest.stop().await;
+                Err(why)
+            }
+        }
+    }
+}
+
+/// A failure on the way to a state, with the guest's death if it died of it.
+async fn told(guest: &Guest, brought: Result<(), TemplateError>) -> Result<(), String> {
+    let Err(error) = brought else { return Ok(()) };
+    let why = format!(
+        "the guest could not be brought into the case's template: {}",
+        chain(&error)
+    );
+    Err(match guest.ended(true).await {
+        Some(Death::Kernel(how)) => format!("{why}; the kernel died: {how}"),
+        Some(Death::Qemu(how)) => format!("{why}; QEMU went away: {how}"),
+        None => why,
+    })
+}
