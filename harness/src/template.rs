@@ -74,6 +74,11 @@ pub fn observing() -> Vec<String> {
     request.kprobes.into_iter().chain(events).collect()
 }
 
+/// What [`make_fsdax`] does, in words that change with it.
+pub fn fsdax() -> Vec<String> {
+    vec!["namespace0.0 fsdax, struct pages on the device".to_owned()]
+}
+
 /// What [`make_filesystem`] does, in words that change with it.
 pub fn filesystem(template: &Template) -> Vec<String> {
     let Template::Xfs { mkfs, mount } = template;

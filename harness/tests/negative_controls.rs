@@ -9,7 +9,7 @@
 )]
 
 use guest_images::{Cache, KernelSpec};
-use harness::run::{Isolation, Request, Teller, run};
+use harness::run::{CASE_DEADLINE, Isolation, Request, Teller, run};
 use reports::{CaseResult, Event, EventKind, Reader, Readers, Verdict};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -60,6 +60,9 @@ fn judged(cases: Vec<Case>) -> Vec<CaseResult> {
         qemu: std::env::var_os("TASTER_QEMU").map(PathBuf::from),
         accelerator: None,
         isolation: Isolation::Clone,
+        jobs: None,
+        case_deadline: CASE_DEADLINE,
+        run_deadline: None,
         out: out.path().to_owned(),
         cache: Cache::open(std::env::var_os("TASTER_CACHE").map(PathBuf::from)).unwrap(),
         command: Vec::new(),

@@ -4,6 +4,7 @@
 use clap::{Args, Parser, Subcommand};
 use harness::accel::Accelerator;
 use harness::run::Isolation;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Feeds poison to a virtual NVDIMM and tells you who died.
@@ -67,6 +68,15 @@ pub(crate) struct TestFlags {
     /// Who executes the guest's instructions: kvm or tcg; by default the best one that a guest really boots under
     #[arg(long, value_name = "ACCELERATOR")]
     pub(crate) accel: Option<Accelerator>,
+    /// How many guests at once; by default as many as cores and free memory allow
+    #[arg(long, short, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+    /// How long one case may take
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) case_timeout: Option<u64>,
+    /// How long the whole run may take
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) run_timeout: Option<u64>,
     /// How each case gets a guest of its own: clone (of a template that is made once) or boot
     #[arg(long, value_name = "HOW", default_value_t = Isolation::Clone)]
     pub(crate) isolation: Isolation,

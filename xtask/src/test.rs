@@ -5,7 +5,7 @@ use crate::flags::{TestFlags, workspace};
 use crate::{Stopped, interrupt, report, select};
 use anyhow::Context;
 use guest_images::{Cache, KernelSpec};
-use harness::run::{Request, Teller, run as run_all};
+use harness::run::{CASE_DEADLINE, Request, Teller, run as run_all};
 use reports::terminal::Look;
 use reports::{Event, EventLog, ExitStatus, Reader, Readers, Recorder, RunRecord, Terminal};
 use std::io::IsTerminal;
@@ -31,6 +31,9 @@ pub(crate) fn run(flags: TestFlags) -> Result<ExitStatus, Stopped> {
         qemu: flags.qemu,
         accelerator: flags.accel,
         isolation: flags.isolation,
+        jobs: flags.jobs,
+        case_deadline: flags.case_timeout.map_or(CASE_DEADLINE, Duration::from_secs),
+        run_deadline: flags.run_timeout.map(Duration::from_secs),
         out: out.clone(),
         cache,
         command: std::env::args().collect(),

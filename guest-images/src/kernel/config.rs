@@ -113,6 +113,8 @@ pub(crate) const NEEDS: &[Need] = &[
     built_in("BLK_DEV_INITRD", "the guest's files"),
     or_module("VIRTIO_PCI", "virtio_pci", "the channel to the guest"),
     or_module("VIRTIO_CONSOLE", "virtio_console", "the channel to the guest"),
+    built_in("INET", "SSH to the agent, over the loopback device of the guest"),
+    built_in("UNIX", "SSH to the agent, over a socket pair in the guest"),
     or_module("LIBNVDIMM", "libnvdimm", "NVDIMMs"),
     or_module("ACPI_NFIT", "nfit", "finding the emulated NVDIMM"),
     or_module("BLK_DEV_PMEM", "nd_pmem", "the block device on the NVDIMM"),

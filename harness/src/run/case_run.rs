@@ -13,11 +13,14 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use testcases::{Case, KernelVersion};
 
 /// Lines of the kernel's log in a result; the whole of it is an attachment.
 const LOG_LINES: usize = 60;
+
+/// Lines of the console in a message.
+const LAST_LINES: usize = 12;
 
 /// Everything that one case needs.
 pub(super) struct Stage<'a> {
@@ -25,6 +28,7 @@ pub(super) struct Stage<'a> {
     pub(super) guests: &'a Guests<'a>,
     pub(super) version: &'a KernelVersion,
     pub(super) environment: Environment,
+    pub(super) deadline: Duration,
     pub(super) out: &'a Path,
     pub(super) teller: &'a Teller,
 }
@@ -73,16 +77,34 @@ impl Stage<'_> {
         );
         result.started_at = started_at;
         let place = folder(self.out, &kernel, self.case.id.as_str());
-        match self.observed(&place).await {
-            Ok((evidence, steps)) => self.weigh(&mut result, &place, &evidence, steps),
-            Err(why) => result.reason = why,
+        let doing = Mutex::new("getting a guest".to_owned());
+        match tokio::time::timeout(self.deadline, self.observed(&place, &doing)).await {
+            Ok(Ok((evidence, steps))) => self.weigh(&mut result, &place, &evidence, steps),
+            Ok(Err(why)) => result.reason = why,
+            Err(_elapsed) => {
+                let doing = doing.lock().unwrap_or_else(PoisonError::into_inner);
+                let console = fs::read_to_string(place.join("console.log")).unwrap_or_default();
+                let lines: Vec<&str> = console.lines().collect();
+                let last = lines
+                    .get(lines.len().saturating_sub(LAST_LINES)..)
+                    .unwrap_or_default();
+                result.reason = format!(
+                    "the case did not finish within {} s; it was at: {doing}; the last lines of its console:\n    {}",
+                    self.deadline.as_secs(),
+                    last.join("\n    ")
+                );
+            }
         }
         result.attachments = attachments(self.out, &place);
         result.seconds = started.elapsed().as_secs_f64();
         result
     }
 
-    async fn observed(&self, place: &Path) -> Result<(Evidence, Vec<StepRecord>), String> {
+    async fn observed(
+        &self,
+        place: &Path,
+        doing: &Mutex<String>,
+    ) -> Result<(Evidence, Vec<StepRecord>), String> {
         fs::create_dir_all(place)
             .map_err(|error| format!("cannot make the folder for evidence {}: {error}", place.display()))?;
         let qmp_log = log_to(&place.join("qmp.jsonl"))?;
@@ -94,6 +116,12 @@ impl Stage<'_> {
         let (case, kernel) = (self.case.id.to_string(), self.environment.kernel.clone());
         let mut tell = |news| {
             let (case, kernel) = (case.clone(), kernel.clone());
+            if let News::Started { what, .. } = &news {
+                doing
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone_from(what);
+            }
             self.teller.tell(match news {
                 News::Started { index, what } => EventKind::StepStarted {
                     case,

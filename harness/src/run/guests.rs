@@ -3,16 +3,20 @@
 
 use super::Teller;
 use crate::guest::{self, BOOT_DEADLINE, Death, Evidence, Guest, Hardware};
-use crate::snapshot::{self, Store, TemplateError as Unkept, Unmade, Workshop};
+use crate::snapshot::{self, Key, Recipe, Store, TemplateError as Unkept, Unmade, Workshop};
 use crate::steps::chain;
 use crate::template::{self, TemplateError};
-use guest_images::Image;
 use guest_images::qemu::Qemu;
+use guest_images::{Image, Progress};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
 use testcases::Template;
 use tokio::sync::Mutex;
+
+const BOOTED: &str = "booted";
+const FSDAX: &str = "fsdax";
+const XFS: &str = "xfs";
 
 /// A source of guests.
 pub(super) struct Guests<'a> {
@@ -85,6 +89,38 @@ impl<'a> Guests<'a> {
         }
     }
 
+    /// Makes the template now, if that has to be done, as a work of its own: so that no case waits for it.
+    pub(super) async fn prepare(&self, template: &Template) {
+        let Some(store) = self.store else { return };
+        let there = store.has(&self.key(template));
+        if !there {
+            let what = format!(
+                "bring a guest of {} into the template xfs",
+                self.image.kernel.name
+            );
+            self.teller.started("template", &what);
+        }
+        let made = self.template(store, template).await;
+        if !there {
+            self.teller.finished(
+                "template",
+                match &made {
+                    Made::Kept(..) => Ok(""),
+                    Made::Unkept => Ok("it cannot be kept"),
+                    Made::Failed(why) => Err(why),
+                },
+            );
+        }
+    }
+
+    /// The name under which the store would keep it.
+    fn key(&self, wanted: &Template) -> Key {
+        let machine = guest::machine(self.image, self.hardware.accelerator);
+        let booted = Recipe::booted(BOOTED, self.image, self.qemu, &machine, &template::observing());
+        let fsdax = Recipe::after(FSDAX, &booted.key(), &template::fsdax());
+        Recipe::after(XFS, &fsdax.key(), &template::filesystem(wanted)).key()
+    }
+
     /// The template, made at most once.
     async fn template(&self, store: &'a Store, template: &Template) -> Made<'a> {
         let mut all = self.made.lock().await;
@@ -116,24 +152,16 @@ impl<'a> Guests<'a> {
         let machine = guest::machine(self.image, self.hardware.accelerator);
         let nothing = |()| Value::Null;
         let booted = workshop
-            .booted(
-                "booted",
-                &machine,
-                &template::observing(),
-                async |guest: &Guest| told(guest, template::observe(guest).await).await.map(nothing),
-            )
+            .booted(BOOTED, &machine, &template::observing(), async |guest: &Guest| {
+                told(guest, template::observe(guest).await).await.map(nothing)
+            })
             .await?;
         let fsdax = workshop
-            .after(
-                "fsdax",
-                &booted,
-                &["fsdax -M dev".to_owned()],
-                async |guest: &Guest| {
-                    told(guest, template::make_fsdax(&guest.agent).await)
-                        .await
-                        .map(nothing)
-                },
-            )
+            .after(FSDAX, &booted, &template::fsdax(), async |guest: &Guest| {
+                told(guest, template::make_fsdax(&guest.agent).await)
+                    .await
+                    .map(nothing)
+            })
             .await?;
         workshop
             .after(

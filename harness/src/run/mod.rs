@@ -11,16 +11,20 @@ mod teller;
 pub use teller::Teller;
 
 use crate::accel::{self, Accelerator, CanaryFailure, Choice, Host};
-use crate::guest::{GuestError, Hardware, canary};
+use crate::guest::{self, GuestError, Hardware, canary};
 use crate::qemu::{Machine, Program};
 use crate::snapshot::{Limits, Store};
 use crate::steps::chain;
 use background::in_background;
 use case_run::{Stage, unjudged};
+use futures_util::stream::{self, StreamExt};
 use guest_images::qemu::Qemu;
 use guest_images::{Cache, Image, Kernel, KernelSpec};
 use guests::Guests;
 use reports::{CaseResult, Environment, EventKind, ExitStatus, Verdict};
+use std::cmp::Reverse;
+use std::collections::HashSet;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +85,12 @@ pub struct Request {
     pub accelerator: Option<Accelerator>,
     /// How each case gets a guest of its own.
     pub isolation: Isolation,
+    /// How many guests at once; `None` for as many as cores and free memory allow.
+    pub jobs: Option<NonZeroUsize>,
+    /// How long one case may take, from its start to its verdict.
+    pub case_deadline: Duration,
+    /// How long all of it may take; `None` for as long as it takes.
+    pub run_deadline: Option<Duration>,
     /// The folder for evidence; it exists.
     pub out: PathBuf,
     /// Where packages, kernels and images are kept.
@@ -100,6 +110,30 @@ pub struct WrongKernel {
     pub source: guest_images::Error,
 }
 
+/// How long a case may take unless the user says otherwise: a boot under emulation on a busy machine, and then some.
+pub const CASE_DEADLINE: Duration = Duration::from_secs(600);
+
+/// Memory that one more guest must find free: what a clone writes to, or all that a booted guest may touch.
+fn memory_of(isolation: Isolation) -> u64 {
+    match isolation {
+        Isolation::Clone => 256 << 20,
+        Isolation::Boot => guest::footprint(),
+    }
+}
+
+/// As many guests at once as there are cores and free memory for.
+fn default_jobs(isolation: Isolation) -> NonZeroUsize {
+    let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    // A host without this line has its reasons; one guest at a time is always allowed.
+    let available = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        line.trim().trim_end_matches(" kB").parse::<u64>().ok()
+    });
+    let by_memory = available.map_or(1, |kib| (kib << 10) / memory_of(isolation));
+    let by_memory = NonZeroUsize::new(usize::try_from(by_memory).unwrap_or(usize::MAX));
+    cores.min(by_memory.unwrap_or(NonZeroUsize::MIN))
+}
+
 /// Runs it all, and tells `teller`, from `RunStarted` to `RunFinished`. Ends early when `cancel` is cancelled.
 ///
 /// Fails, with nothing judged, when a kernel that the user named is none; that run has its end and its reports, too.
@@ -116,19 +150,34 @@ pub async fn run(
         planned: request.cases.len() * request.kernels.len(),
         host: host_name(),
     });
+    let deadline = request.run_deadline;
     let mut run = Run {
         request,
         teller,
         results: Vec::new(),
         choice: None,
     };
+    let out_of_time = async {
+        match deadline {
+            Some(deadline) => tokio::time::sleep(deadline).await,
+            None => std::future::pending().await,
+        }
+    };
     let outcome = tokio::select! {
         outcome = run.all() => Some(outcome),
         () = cancel.cancelled() => None,
+        () = out_of_time => None,
     };
-    let interrupted = outcome.is_none();
+    let interrupted = cancel.is_cancelled();
+    if outcome.is_none() && !interrupted {
+        let seconds = deadline.unwrap_or_default().as_secs();
+        run.teller.note(format!(
+            "the run was ended: its {seconds} s are over, and not all verdicts are given"
+        ));
+    }
     let exit = match &outcome {
         Some(Err(_)) => ExitStatus::Usage,
+        None if !interrupted => ExitStatus::Broken,
         _ => reports::exit_status(&run.results, interrupted),
     };
     run.teller
@@ -312,16 +361,27 @@ impl Run {
         let store = self.store();
         let (request, teller) = (Arc::clone(&self.request), Arc::clone(&self.teller));
         let guests = Guests::new(&hardware, qemu, &image, store.as_ref(), &teller);
-        for case in &runnable {
-            let stage = Stage {
+        for template in runnable.iter().map(|case| &case.template).collect::<HashSet<_>>() {
+            guests.prepare(template).await;
+        }
+        // The longest first, so that none of them is what all wait for at the end.
+        runnable.sort_by_key(|case| Reverse(case.steps.len()));
+        let stages = runnable.iter().map(|case| {
+            Stage {
                 case,
                 guests: &guests,
                 version: &version,
                 environment: environment.clone(),
+                deadline: request.case_deadline,
                 out: &request.out,
                 teller: &teller,
-            };
-            let result = stage.run().await;
+            }
+            .run()
+        });
+        let jobs = request.jobs.unwrap_or_else(|| default_jobs(request.isolation));
+        // In this order whatever finishes first: what a run says does not depend on how many guests it had at once.
+        let mut running = stream::iter(stages).buffered(jobs.get());
+        while let Some(result) = running.next().await {
             self.result(result);
         }
     }

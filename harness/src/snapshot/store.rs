@@ -217,6 +217,11 @@ impl Store {
         fs::remove_dir_all(folder).doing("remove", folder).map(|()| true)
     }
 
+    /// Whether there is a template of that name. It may still prove damaged when it is used.
+    pub fn has(&self, key: &Key) -> bool {
+        self.folder(key).is_dir()
+    }
+
     fn folder(&self, key: &Key) -> PathBuf {
         self.root.join(key.as_str())
     }
