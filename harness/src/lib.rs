@@ -6,6 +6,7 @@
 //! [`accel`]), the memory under test ([`nvdimm`]) and what is done to it ([`inject`]).
 
 pub mod accel;
+pub mod bench;
 pub mod guest;
 pub mod inject;
 pub mod judge;

@@ -10,7 +10,7 @@ use crate::guest::Guest;
 use crate::guest::agent::{Agent, CallError};
 use crate::nvdimm::{self, NvdimmError};
 use crate::observe::probes;
-use guest_agent::call::Outcome;
+use guest_agent::call::{AskLacking, Outcome};
 use std::time::Duration;
 use testcases::Template;
 
@@ -23,6 +23,9 @@ pub enum TemplateError {
     /// The image and its kernel do not fit.
     #[error("modules did not load (do they belong to this kernel?): {0}")]
     Modules(String),
+    /// The kernel cannot show what every case is about.
+    #[error("this kernel lacks what is needed: {0} (what is built as modules is given with --modules)")]
+    Lacks(String),
     /// The guest could not be asked.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -35,6 +38,10 @@ pub enum TemplateError {
 pub async fn observe(guest: &Guest) -> Result<(), TemplateError> {
     if !guest.welcome.failed_modules.is_empty() {
         return Err(TemplateError::Modules(guest.welcome.failed_modules.join(", ")));
+    }
+    let lacking = guest.agent.call(AskLacking {}, PREPARATION).await?;
+    if !lacking.is_empty() {
+        return Err(TemplateError::Lacks(lacking.join("; ")));
     }
     guest.agent.call(probes::request(), PREPARATION).await?;
     Ok(())

@@ -34,6 +34,12 @@ pub(crate) enum Command {
     ///
     /// Prints what the run printed at its end, and writes its junit.xml anew. Exit status: the run's own.
     Report(ReportFlags),
+    /// Measure what guests and verdicts cost here, and print a table of medians and ranges
+    ///
+    /// Side by side: a bare QEMU, a cold boot and a clone; the whole suite from clones and from boots; the time to the
+    /// first verdict. Asserts nothing. Exit status: 0 measured; 2 the command line is wrong; 3 it could not be measured;
+    /// 130 interrupted.
+    Bench(BenchFlags),
 }
 
 #[derive(Debug, Args)]
@@ -111,6 +117,33 @@ pub(crate) struct ReportFlags {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct BenchFlags {
+    /// A kernel by name, a bzImage or vmlinux, or a kernel build tree; by default the default kernel
+    #[arg(long, value_name = "KERNEL")]
+    pub(crate) kernel: Option<String>,
+    /// How often each beginning of a guest is measured
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub(crate) rounds: NonZeroUsize,
+    /// How often the whole suite is run: each time from clones, from boots, and from clones with no template yet
+    #[arg(long, value_name = "N", default_value = "3")]
+    pub(crate) suite_rounds: NonZeroUsize,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Also take this many clones in a row, after one that wrecks its NVDIMM and panics, and check each
+    #[arg(long, value_name = "N")]
+    pub(crate) soak: Option<NonZeroUsize>,
+    /// Also take this many clones at once, and check each
+    #[arg(long, value_name = "N")]
+    pub(crate) at_once: Option<NonZeroUsize>,
+    /// The qemu-system-x86_64 to use
+    #[arg(long, value_name = "PATH", env = "TASTER_QEMU")]
+    pub(crate) qemu: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) cache: CacheFlags,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct CacheFlags {
     /// Where packages, kernels and images are kept; by default ~/.cache/taster
     #[arg(long = "cache", value_name = "DIR", env = "TASTER_CACHE")]
@@ -123,6 +156,6 @@ pub(crate) fn workspace() -> PathBuf {
     here.parent().map_or(here.clone(), PathBuf::from)
 }
 
-fn default_cases() -> PathBuf {
+pub(crate) fn default_cases() -> PathBuf {
     workspace().join("testcases/cases")
 }

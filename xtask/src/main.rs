@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The command line: it parses, wires, prints, and decides nothing.
 
+mod bench;
 mod check;
 mod doctor;
 mod flags;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         Command::Check(flags) => check::run(&flags),
         Command::Doctor(flags) => doctor::run(&flags),
         Command::Report(flags) => report::run(&flags),
+        Command::Bench(flags) => bench::run(flags),
     };
     match result {
         Ok(status) => ExitCode::from(status.code()),

@@ -237,7 +237,7 @@ fn sources_are_licensed_finished_and_of_a_size_to_hold_in_mind() {
             continue;
         }
         for (number, line) in text.lines().enumerate() {
-            let marks = ["#[ignore", "FIXME", "XXX", "dbg!("];
+            let marks = ["#[ignore]", "FIXME", "XXX", "dbg!("];
             if unfinished
                 .iter()
                 .map(String::as_str)

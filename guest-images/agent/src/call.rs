@@ -94,6 +94,9 @@ calls! {
         seed: Vec<u8>,
     }
 
+    /// What does the running kernel lack of what every case needs?
+    AskLacking("ask-lacking") -> Vec<String> {}
+
     /// Runs a program to its end. Standard input is empty.
     Run("run") -> RunResult {
         /// Program and arguments; the program is looked up in PATH.

@@ -87,7 +87,19 @@ pub fn resolve_kernel(spec: &KernelSpec, cache: &Cache, progress: &dyn Progress)
     }
 }
 
-/// A path for people and for names.
+/// A kernel given as a path is called by the last two parts of it: whole paths fill tables and say nothing more.
 fn shown(path: &Path) -> String {
-    path.display().to_string()
+    let parts: Vec<_> = path
+        .components()
+        .rev()
+        .take(2)
+        .map(|part| part.as_os_str().to_string_lossy())
+        .collect();
+    parts
+        .into_iter()
+        .rev()
+        .collect::<Vec<_>>()
+        .join("/")
+        .trim_start_matches('/')
+        .to_owned()
 }

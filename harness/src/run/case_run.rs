@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One case on one kernel: its guest, its evidence, its verdict.
 
-use super::guests::Guests;
+use super::guests::{Guests, NoGuest};
 use super::{Teller, folder};
 use crate::guest;
 use crate::judge::judge;
@@ -80,7 +80,10 @@ impl Stage<'_> {
         let doing = Mutex::new("getting a guest".to_owned());
         match tokio::time::timeout(self.deadline, self.observed(&place, &doing)).await {
             Ok(Ok((evidence, steps))) => self.weigh(&mut result, &place, &evidence, steps),
-            Ok(Err(why)) => result.reason = why,
+            Ok(Err(no_guest)) => {
+                result.verdict = no_guest.verdict;
+                result.reason = no_guest.why;
+            }
             Err(_elapsed) => {
                 let doing = doing.lock().unwrap_or_else(PoisonError::into_inner);
                 let console = fs::read_to_string(place.join("console.log")).unwrap_or_default();
@@ -104,7 +107,7 @@ impl Stage<'_> {
         &self,
         place: &Path,
         doing: &Mutex<String>,
-    ) -> Result<(Evidence, Vec<StepRecord>), String> {
+    ) -> Result<(Evidence, Vec<StepRecord>), NoGuest> {
         fs::create_dir_all(place)
             .map_err(|error| format!("cannot make the folder for evidence {}: {error}", place.display()))?;
         let qmp_log = log_to(&place.join("qmp.jsonl"))?;

@@ -8,6 +8,7 @@ use crate::steps::chain;
 use crate::template::{self, TemplateError};
 use guest_images::qemu::Qemu;
 use guest_images::{Image, Progress};
+use reports::Verdict;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,6 +19,34 @@ const BOOTED: &str = "booted";
 const FSDAX: &str = "fsdax";
 const XFS: &str = "xfs";
 
+/// Why there is no guest, and what that means for the cases that wanted one.
+#[derive(Debug, Clone)]
+pub(super) struct NoGuest {
+    /// Untestable when the kernel lacks something, broken otherwise.
+    pub(super) verdict: Verdict,
+    /// In one sentence.
+    pub(super) why: String,
+}
+
+impl From<String> for NoGuest {
+    /// Whatever went wrong on the host's side is the harness's trouble.
+    fn from(why: String) -> Self {
+        Self {
+            verdict: Verdict::Broken,
+            why,
+        }
+    }
+}
+
+impl NoGuest {
+    fn broken(error: &dyn std::error::Error) -> Self {
+        Self {
+            verdict: Verdict::Broken,
+            why: chain(error),
+        }
+    }
+}
+
 /// A source of guests.
 pub(super) struct Guests<'a> {
     pub(super) hardware: &'a Hardware,
@@ -25,8 +54,17 @@ pub(super) struct Guests<'a> {
     pub(super) image: &'a Image,
     pub(super) store: Option<&'a Store>,
     pub(super) teller: &'a Teller,
-    /// What has become of each template so far. One case at a time makes one; the others wait for it.
-    made: Mutex<HashMap<Template, Made<'a>>>,
+    /// One case at a time makes a template; the others wait for it.
+    known: Mutex<Known<'a>>,
+}
+
+/// What has been found out about templates so far.
+#[derive(Default)]
+struct Known<'a> {
+    /// What has become of each.
+    made: HashMap<Template, Made<'a>>,
+    /// This QEMU can save no guest, whatever its template; a note has said so.
+    cannot_clone: bool,
 }
 
 /// What has become of a template.
@@ -37,7 +75,7 @@ enum Made<'a> {
     /// It cannot be kept, so guests are booted; a note has said why.
     Unkept,
     /// No guest gets into this state.
-    Failed(String),
+    Failed(NoGuest),
 }
 
 impl<'a> Guests<'a> {
@@ -55,12 +93,12 @@ impl<'a> Guests<'a> {
             image,
             store,
             teller,
-            made: Mutex::default(),
+            known: Mutex::default(),
         }
     }
 
     /// A guest of its own, in the state that `template` names.
-    pub(super) async fn get(&self, template: &Template, evidence: Evidence<'_>) -> Result<Guest, String> {
+    pub(super) async fn get(&self, template: &Template, evidence: Evidence<'_>) -> Result<Guest, NoGuest> {
         let made = match self.store {
             Some(store) => self.template(store, template).await,
             None => Made::Unkept,
@@ -74,7 +112,7 @@ impl<'a> Guests<'a> {
                 workshop
                     .clone_guest(&kept, evidence)
                     .await
-                    .map_err(|error| chain(&error))
+                    .map_err(|error| NoGuest::broken(&error))
             }
         }
     }
@@ -92,6 +130,9 @@ impl<'a> Guests<'a> {
     /// Makes the template now, if that has to be done, as a work of its own: so that no case waits for it.
     pub(super) async fn prepare(&self, template: &Template) {
         let Some(store) = self.store else { return };
+        if self.known.lock().await.cannot_clone {
+            return;
+        }
         let there = store.has(&self.key(template));
         if !there {
             let what = format!(
@@ -107,7 +148,7 @@ impl<'a> Guests<'a> {
                 match &made {
                     Made::Kept(..) => Ok(""),
                     Made::Unkept => Ok("it cannot be kept"),
-                    Made::Failed(why) => Err(why),
+                    Made::Failed(no_guest) => Err(&no_guest.why),
                 },
             );
         }
@@ -123,18 +164,22 @@ impl<'a> Guests<'a> {
 
     /// The template, made at most once.
     async fn template(&self, store: &'a Store, template: &Template) -> Made<'a> {
-        let mut all = self.made.lock().await;
-        if let Some(known) = all.get(template) {
-            return known.clone();
+        let mut known = self.known.lock().await;
+        if let Some(made) = known.made.get(template) {
+            return made.clone();
+        }
+        if known.cannot_clone {
+            return Made::Unkept;
         }
         let made = match self.make(store, template).await {
             Ok(kept) => Made::Kept(store, Arc::new(kept)),
             Err(Unmade::Steps(why)) => Made::Failed(why),
             // A guest that cannot be booted for a template cannot be booted for a case either.
             Err(Unmade::Template(error @ Unkept::Guest { .. })) if !error.is_cannot_clone() => {
-                Made::Failed(chain(&error))
+                Made::Failed(NoGuest::broken(&error))
             }
             Err(Unmade::Template(error)) => {
+                known.cannot_clone = error.is_cannot_clone();
                 let why = chain(&error);
                 self.teller.note(format!(
                     "every case boots a guest of its own, because no template can be kept: {why}"
@@ -142,11 +187,11 @@ impl<'a> Guests<'a> {
                 Made::Unkept
             }
         };
-        all.insert(template.clone(), made.clone());
+        known.made.insert(template.clone(), made.clone());
         made
     }
 
-    async fn make(&self, store: &Store, wanted: &Template) -> Result<snapshot::Template, Unmade<String>> {
+    async fn make(&self, store: &Store, wanted: &Template) -> Result<snapshot::Template, Unmade<NoGuest>> {
         let note = |text: &str| self.teller.note(text);
         let workshop = self.workshop(store, &note);
         let machine = guest::machine(self.image, self.hardware.accelerator);
@@ -177,10 +222,10 @@ impl<'a> Guests<'a> {
             .await
     }
 
-    async fn booted(&self, template: &Template, evidence: Evidence<'_>) -> Result<Guest, String> {
+    async fn booted(&self, template: &Template, evidence: Evidence<'_>) -> Result<Guest, NoGuest> {
         let guest = Guest::boot(self.hardware, self.image, evidence, BOOT_DEADLINE)
             .await
-            .map_err(|error| chain(&error))?;
+            .map_err(|error| NoGuest::broken(&error))?;
         let brought = async {
             template::observe(&guest).await?;
             template::make_fsdax(&guest.agent).await?;
@@ -198,15 +243,27 @@ impl<'a> Guests<'a> {
 }
 
 /// A failure on the way to a state, with the guest's death if it died of it.
-async fn told(guest: &Guest, brought: Result<(), TemplateError>) -> Result<(), String> {
-    let Err(error) = brought else { return Ok(()) };
-    let why = format!(
-        "the guest could not be brought into the case's template: {}",
-        chain(&error)
-    );
-    Err(match guest.ended(true).await {
+async fn told(guest: &Guest, brought: Result<(), TemplateError>) -> Result<(), NoGuest> {
+    let why = match brought {
+        Ok(()) => return Ok(()),
+        Err(error @ TemplateError::Lacks(_)) => {
+            return Err(NoGuest {
+                verdict: Verdict::Untestable,
+                why: error.to_string(),
+            });
+        }
+        Err(error) => format!(
+            "the guest could not be brought into the case's template: {}",
+            chain(&error)
+        ),
+    };
+    let why = match guest.ended(true).await {
         Some(Death::Kernel(how)) => format!("{why}; the kernel died: {how}"),
         Some(Death::Qemu(how)) => format!("{why}; QEMU went away: {how}"),
         None => why,
+    };
+    Err(NoGuest {
+        verdict: Verdict::Broken,
+        why,
     })
 }

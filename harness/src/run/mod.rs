@@ -26,7 +26,7 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use testcases::{Case, KernelVersion};
 use tokio_util::sync::CancellationToken;
@@ -156,6 +156,7 @@ pub async fn run(
         teller,
         results: Vec::new(),
         choice: None,
+        store: OnceLock::new(),
     };
     let out_of_time = async {
         match deadline {
@@ -201,6 +202,8 @@ struct Run {
     teller: Arc<Teller>,
     results: Vec<CaseResult>,
     choice: Option<Result<Choice, String>>,
+    /// Where templates are kept, once somebody has asked for it.
+    store: OnceLock<Option<Store>>,
 }
 
 impl Run {
@@ -358,7 +361,7 @@ impl Run {
             program: program(qemu),
             accelerator: choice.accelerator,
         };
-        let store = self.store();
+        let store = self.store().cloned();
         let (request, teller) = (Arc::clone(&self.request), Arc::clone(&self.teller));
         let guests = Guests::new(&hardware, qemu, &image, store.as_ref(), &teller);
         for template in runnable.iter().map(|case| &case.template).collect::<HashSet<_>>() {
@@ -388,7 +391,9 @@ impl Run {
 
     /// Keeps the templates of many kernels and images from filling the disk.
     async fn prune(&self) {
-        let Some(store) = self.store() else { return };
+        let Some(store) = self.store().cloned() else {
+            return;
+        };
         match in_background(move || store.prune(Limits::DEFAULT)).await {
             Ok(pruned) if pruned.removed > 0 => self.teller.note(format!(
                 "{} templates that were not used for long are removed from the cache ({} MiB)",
@@ -402,8 +407,13 @@ impl Run {
         }
     }
 
-    /// Where templates are kept; none if every case is to boot a guest of its own.
-    fn store(&self) -> Option<Store> {
+    /// Where templates are kept; none if every case is to boot a guest of its own, and if that was not asked for, a note
+    /// has said why.
+    fn store(&self) -> Option<&Store> {
+        self.store.get_or_init(|| self.open_store()).as_ref()
+    }
+
+    fn open_store(&self) -> Option<Store> {
         if self.request.isolation == Isolation::Boot {
             return None;
         }

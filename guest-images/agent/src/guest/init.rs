@@ -84,6 +84,8 @@ fn attach(kind: &str, at: &str) -> Result<(), Failure> {
     match mount(Some(kind), at, Some(kind), MsFlags::empty(), None::<&str>) {
         // devtmpfs may have been mounted by the kernel, tracefs by debugfs.
         Ok(()) | Err(Errno::EBUSY) => Ok(()),
+        // A kernel without the one or the other still tells the host what it lacks.
+        Err(Errno::ENODEV) if matches!(kind, "debugfs" | "tracefs") => Ok(()),
         Err(error) => Err(failure(format_args!("mount {kind} at {at}: {error}"))),
     }
 }

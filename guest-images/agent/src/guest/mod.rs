@@ -2,6 +2,7 @@
 //! What runs in the guest. `sys` and `load` hold every unsafe line.
 
 pub(crate) mod error;
+pub(crate) mod features;
 pub(crate) mod files;
 pub(crate) mod init;
 pub(crate) mod kmsg;

@@ -4,12 +4,12 @@
 use super::error::{Doing, failure, outcome};
 use super::tracefs::Trace;
 use super::victims::Victims;
-use super::{files, init, kmsg, pmem, resolve, space, sys};
+use super::{features, files, init, kmsg, pmem, resolve, space, sys};
 use guest_agent::call::{
-    AskPmem, AskVictim, AwaitHandled, Call, CorruptPfn, CreateFile, Failure, Hello, IsDax, IsShutDown,
-    MarkLog, MarkTrace, Mount, Outcome, ReadAt, ReadLog, ReadTrace, Reflink, ReleaseVictim, Request, Resolve,
-    Response, Resumed, Run, RunResult, SpaceMap, StartTrace, StartVictim, Stat, Unmount, Welcome, WriteAt,
-    WriteFile,
+    AskLacking, AskPmem, AskVictim, AwaitHandled, Call, CorruptPfn, CreateFile, Failure, Hello, IsDax,
+    IsShutDown, MarkLog, MarkTrace, Mount, Outcome, ReadAt, ReadLog, ReadTrace, Reflink, ReleaseVictim,
+    Request, Resolve, Response, Resumed, Run, RunResult, SpaceMap, StartTrace, StartVictim, Stat, Unmount,
+    Welcome, WriteAt, WriteFile,
 };
 use guest_agent::victim::Ended;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -99,6 +99,7 @@ impl Guest {
                 stir(&seed)?;
                 hello()
             }),
+            AskLacking::NAME => served(request, |AskLacking {}| features::lacking()),
             Run::NAME => served(request, |call: Run| execute(&call.argv)),
             Mount::NAME => served(request, |call: Mount| mount_at(&call)),
             Unmount::NAME => served(request, |Unmount { at }| {

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Why something could not be measured.
+
+use crate::accel::UnknownAccelerator;
+use crate::guest::GuestError;
+use crate::guest::agent::CallError;
+use crate::nvdimm::NvdimmError;
+use crate::qemu::QemuError;
+use crate::run::{Isolation, WrongKernel};
+use crate::snapshot;
+use crate::template;
+use std::io;
+
+/// Why something could not be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// The user named a kernel that is none.
+    #[error(transparent)]
+    Kernel(Box<WrongKernel>),
+    /// No image or no QEMU.
+    #[error("there is nothing to measure: no {what}")]
+    Images {
+        /// What there is none of.
+        what: &'static str,
+        /// Why not.
+        #[source]
+        source: guest_images::Error,
+    },
+    /// A pass over the suite that brought no verdict.
+    #[error(
+        "a run of the suite (isolation {isolation}) judged nothing, so nothing can be measured; its first case says: \
+         {why}"
+    )]
+    NothingJudged {
+        /// How the cases were to get guests.
+        isolation: Isolation,
+        /// What the first of them came to.
+        why: String,
+    },
+    /// A bare QEMU did not greet.
+    #[error("a bare QEMU of the guests' machine did not start")]
+    Bare(#[from] QemuError),
+    /// A guest did not boot.
+    #[error("a guest did not boot")]
+    Boot(#[source] Box<GuestError>),
+    /// No template can be kept, or no guest can be cloned from it.
+    #[error("guests cannot be cloned here")]
+    Clone(#[source] Box<snapshot::TemplateError>),
+    /// A guest did not get into the template's state.
+    #[error("a guest did not get into the template's state")]
+    State(#[from] template::TemplateError),
+    /// A cloned guest did not answer.
+    #[error("a cloned guest could not be asked whether it is sound")]
+    Call(#[from] CallError),
+    /// A cloned guest's filesystem did not answer.
+    #[error("a cloned guest's filesystem could not be asked whether it is sound")]
+    Nvdimm(#[from] NvdimmError),
+    /// A cloned guest is not what its template was.
+    #[error("clone {number} is not sound: {why}")]
+    Unsound {
+        /// Which, from 1; 0 is the vandal.
+        number: usize,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Something on this machine could not be used.
+    #[error("cannot {doing} {what}")]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On what.
+        what: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// Numbers of no measurement.
+    #[error("nothing was measured: there were no rounds")]
+    NoRounds,
+    /// The run chose an accelerator that has no name here.
+    #[error("the run's accelerator is not known here")]
+    Accelerator(#[from] UnknownAccelerator),
+    /// Somebody stopped it.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl From<WrongKernel> for BenchError {
+    fn from(error: WrongKernel) -> Self {
+        Self::Kernel(Box::new(error))
+    }
+}
+
+impl From<snapshot::TemplateError> for BenchError {
+    fn from(error: snapshot::TemplateError) -> Self {
+        Self::Clone(Box::new(error))
+    }
+}
+
+impl From<GuestError> for BenchError {
+    fn from(error: GuestError) -> Self {
+        Self::Boot(Box::new(error))
+    }
+}
+
+impl BenchError {
+    pub(super) fn io(doing: &'static str, what: impl Into<String>, source: io::Error) -> Self {
+        Self::Io {
+            doing,
+            what: what.into(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The image, the QEMU and the template that are measured: the very ones that cases get.
+
+use super::{BenchError, Plan};
+use crate::accel::Accelerator;
+use crate::guest::{self, Evidence, Guest, Hardware};
+use crate::qemu::Program;
+use crate::snapshot::{Store, Template, TemplateError as Unkept, Unmade, Workshop};
+use crate::template;
+use guest_images::Image;
+use guest_images::progress::Silent;
+use guest_images::qemu::Qemu;
+use serde_json::Value;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// Everything that guests are made from.
+pub(super) struct Workplace {
+    pub(super) image: Image,
+    pub(super) qemu: Qemu,
+    pub(super) hardware: Hardware,
+    store: Store,
+    folder: TempDir,
+}
+
+impl Workplace {
+    /// Takes them from the cache; what is not there is made.
+    pub(super) fn of(plan: &Plan, accelerator: Accelerator) -> Result<Self, BenchError> {
+        let qemu = guest_images::qemu::locate(plan.qemu.as_deref(), &plan.cache, &Silent)
+            .map_err(|source| BenchError::Images { what: "QEMU", source })?;
+        let image = guest_images::prepare(&plan.kernel, &plan.cache, &Silent).map_err(|source| {
+            BenchError::Images {
+                what: "image",
+                source,
+            }
+        })?;
+        let program = Program {
+            binary: qemu.binary.clone(),
+            arguments: qemu.arguments.clone(),
+            environment: qemu.environment.iter().cloned().collect(),
+        };
+        Ok(Self {
+            hardware: Hardware { program, accelerator },
+            store: Store::open(plan.cache.root()).map_err(Unkept::from)?,
+            image,
+            qemu,
+            folder: tempfile::Builder::new()
+                .prefix("taster-bench-")
+                .tempdir()
+                .map_err(|source| {
+                    BenchError::io("make", "a temporary folder for the guests' consoles", source)
+                })?,
+        })
+    }
+
+    /// Where templates are made, and guests are cloned.
+    pub(super) fn workshop<'a>(&'a self, note: &'a (dyn Fn(&str) + Sync)) -> Workshop<'a> {
+        Workshop {
+            store: &self.store,
+            hardware: &self.hardware,
+            qemu: &self.qemu,
+            image: &self.image,
+            note,
+        }
+    }
+
+    /// A folder for consoles that nobody reads.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// Evidence that is thrown away.
+pub(super) fn thrown_away(folder: &Path) -> Evidence<'_> {
+    Evidence {
+        folder,
+        qmp_log: None,
+    }
+}
+
+/// The template that `wanted` names, from the cache if a run has left it there.
+pub(super) async fn template(
+    workshop: &Workshop<'_>,
+    wanted: &testcases::Template,
+) -> Result<Template, BenchError> {
+    let machine = guest::machine(workshop.image, workshop.hardware.accelerator);
+    let nothing = |()| Value::Null;
+    let booted = workshop
+        .booted(
+            "booted",
+            &machine,
+            &template::observing(),
+            async |guest: &Guest| template::observe(guest).await.map(nothing),
+        )
+        .await?;
+    let fsdax = workshop
+        .after("fsdax", &booted, &template::fsdax(), async |guest: &Guest| {
+            template::make_fsdax(&guest.agent).await.map(nothing)
+        })
+        .await?;
+    let filesystem = workshop
+        .after(
+            "xfs",
+            &fsdax,
+            &template::filesystem(wanted),
+            async |guest: &Guest| template::make_filesystem(&guest.agent, wanted).await.map(nothing),
+        )
+        .await?;
+    Ok(filesystem)
+}
+
+impl From<Unmade<template::TemplateError>> for BenchError {
+    fn from(error: Unmade<template::TemplateError>) -> Self {
+        match error {
+            Unmade::Steps(error) => Self::State(error),
+            Unmade::Template(error) => error.into(),
+        }
+    }
+}

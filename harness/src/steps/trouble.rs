@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What ends a case early, and whose doing it is.
+
+use crate::guest::agent::CallError;
+use crate::inject::InjectError;
+use crate::nvdimm::NvdimmError;
+
+/// Something that ends the play.
+pub(super) enum Trouble {
+    /// The kernel did not come back, or the guest is lost; which of the two is found out later.
+    Call(CallError),
+    /// The harness cannot go on.
+    Harness(String),
+    /// The step cannot be done in this guest.
+    Impossible(String),
+    /// The kernel refused what the step needs.
+    Refused(guest_agent::call::Refusal),
+}
+
+impl From<CallError> for Trouble {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl From<NvdimmError> for Trouble {
+    fn from(error: NvdimmError) -> Self {
+        match error {
+            NvdimmError::Call(error) => Self::Call(error),
+            NvdimmError::NoSuchPlace(what) => Self::Impossible(what),
+            NvdimmError::Raw { .. } => Self::Impossible(error.to_string()),
+            NvdimmError::Unresolved { refusal, .. }
+            | NvdimmError::NoSpaceMap(refusal)
+            | NvdimmError::Proof(refusal) => Self::Refused(refusal),
+            other => Self::Harness(chain(&other)),
+        }
+    }
+}
+
+impl From<InjectError> for Trouble {
+    fn from(error: InjectError) -> Self {
+        match error {
+            InjectError::Call(error) => Self::Call(error),
+            InjectError::NotAcknowledged(_) => Self::Harness(chain(&error)),
+        }
+    }
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}

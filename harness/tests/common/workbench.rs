@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Templates and clones without a run around them.
+
+use super::{cache, chosen_qemu};
+use guest_agent::call::{Run, RunResult};
+use guest_images::progress::Silent;
+use guest_images::qemu::Qemu;
+use guest_images::{Cache, Image, KernelSpec};
+use harness::accel::{self, Accelerator, Host};
+use harness::guest::{self, Evidence, Guest, Hardware};
+use harness::qemu::Program;
+use harness::snapshot::{Store, Template, Unmade, Workshop};
+use harness::template::{self, TemplateError};
+use serde_json::Value;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// For a tool in the guest that fills the NVDIMM, under emulation and beside other guests.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Everything that templates of the default kernel need, and the notes that their making leaves.
+pub(crate) struct Workbench {
+    pub(crate) cache: Cache,
+    qemu: Qemu,
+    image: Image,
+    hardware: Hardware,
+    notes: Mutex<Vec<String>>,
+}
+
+/// `booted`, `fsdax` and `xfs`. As long as they are held, nobody prunes them.
+pub(crate) struct Chain {
+    pub(crate) booted: Template,
+    pub(crate) fsdax: Template,
+    pub(crate) xfs: Template,
+}
+
+impl Workbench {
+    pub(crate) fn new() -> Self {
+        let cache = cache();
+        let qemu = guest_images::qemu::locate(chosen_qemu().as_deref(), &cache, &Silent).unwrap();
+        let image = guest_images::prepare(&KernelSpec::default_kernel().unwrap(), &cache, &Silent).unwrap();
+        let known = accel::remembered(cache.root(), &qemu.digest, &Host::look());
+        let hardware = Hardware {
+            program: Program {
+                binary: qemu.binary.clone(),
+                arguments: qemu.arguments.clone(),
+                environment: qemu.environment.iter().cloned().collect(),
+            },
+            // What runs have found to work; emulation always does.
+            accelerator: known.map_or(Accelerator::Tcg, |(accelerator, _)| accelerator),
+        };
+        Self {
+            cache,
+            qemu,
+            image,
+            hardware,
+            notes: Mutex::default(),
+        }
+    }
+
+    /// The notes since this was asked last.
+    pub(crate) fn take_notes(&self) -> String {
+        std::mem::take(&mut *self.notes.lock().unwrap()).join("\n")
+    }
+
+    /// The templates, by the same recipes as a run's, so that they may be there already.
+    pub(crate) async fn chain(&self, store: &Store) -> Chain {
+        let note = |text: &str| self.notes.lock().unwrap().push(text.to_owned());
+        let workshop = self.workshop(store, &note);
+        let machine = guest::machine(&self.image, self.hardware.accelerator);
+        let booted = workshop
+            .booted(
+                "booted",
+                &machine,
+                &template::observing(),
+                async |guest: &Guest| template::observe(guest).await.map(|()| Value::Null),
+            )
+            .await
+            .unwrap_or_else(unmade);
+        let fsdax = workshop
+            .after("fsdax", &booted, &template::fsdax(), async |guest: &Guest| {
+                template::make_fsdax(&guest.agent).await.map(|()| Value::Null)
+            })
+            .await
+            .unwrap_or_else(unmade);
+        let wanted = testcases::Template::default();
+        let xfs = workshop
+            .after(
+                "xfs",
+                &fsdax,
+                &template::filesystem(&wanted),
+                async |guest: &Guest| {
+                    template::make_filesystem(&guest.agent, &wanted)
+                        .await
+                        .map(|()| Value::Null)
+                },
+            )
+            .await
+            .unwrap_or_else(unmade);
+        Chain { booted, fsdax, xfs }
+    }
+
+    /// A clone that leaves its evidence in `folder`.
+    pub(crate) async fn clone_of(&self, store: &Store, template: &Template, folder: &Path) -> Guest {
+        let evidence = Evidence {
+            folder,
+            qmp_log: None,
+        };
+        self.workshop(store, &|_| {})
+            .clone_guest(template, evidence)
+            .await
+            .unwrap()
+    }
+
+    fn workshop<'a>(&'a self, store: &'a Store, note: &'a (dyn Fn(&str) + Sync)) -> Workshop<'a> {
+        Workshop {
+            store,
+            hardware: &self.hardware,
+            qemu: &self.qemu,
+            image: &self.image,
+            note,
+        }
+    }
+}
+
+fn unmade(error: Unmade<TemplateError>) -> Template {
+    match error {
+        Unmade::Steps(error) => panic!("{error}: {error:?}"),
+        Unmade::Template(error) => panic!("{error}: {error:?}"),
+    }
+}
+
+/// What a shell in the guest answers to `script`.
+pub(crate) async fn ask(guest: &Guest, script: &str) -> RunResult {
+    let argv = ["sh", "-c", script].map(str::to_owned).to_vec();
+    guest.agent.call(Run { argv }, PATIENCE).await.unwrap()
+}
