@@ -6,11 +6,15 @@
 //! probes     namespace  mkfs, mount, proof of DAX
 //! ```
 
-use crate::guest::Guest;
 use crate::guest::agent::{Agent, CallError};
+use crate::guest::{Death, Guest};
 use crate::nvdimm::{self, NvdimmError};
 use crate::observe::probes;
+use crate::qemu::Machine;
+use crate::snapshot::{Key, Recipe, Template as Kept, Unmade, Workshop};
 use guest_agent::call::{AskLacking, Outcome};
+use guest_images::Image;
+use guest_images::qemu::Qemu;
 use std::time::Duration;
 use testcases::Template;
 
@@ -32,10 +36,90 @@ pub enum TemplateError {
     /// Namespace, filesystem or mount failed.
     #[error(transparent)]
     Nvdimm(#[from] NvdimmError),
+    /// The guest died of it.
+    #[error("{how}, while it was brought into its template")]
+    Died {
+        /// Whose death it was.
+        how: Death,
+        /// What failed.
+        #[source]
+        source: Box<TemplateError>,
+    },
+}
+
+/// The templates that lead to a case's, each made out of the one before it.
+pub struct Chain {
+    /// Booted and observed.
+    pub booted: Kept,
+    /// With an fsdax namespace.
+    pub fsdax: Kept,
+    /// With the filesystem that was wanted.
+    pub xfs: Kept,
+}
+
+const BOOTED: &str = "booted";
+const FSDAX: &str = "fsdax";
+const XFS: &str = "xfs";
+
+/// Takes the templates from the workshop's store; what is not there is made.
+pub async fn keep(
+    workshop: &Workshop<'_>,
+    machine: &Machine,
+    wanted: &Template,
+) -> Result<Chain, Unmade<TemplateError>> {
+    let booted = workshop
+        .booted(BOOTED, machine, &observing_words(), async |guest: &Guest| {
+            done(guest, observe(guest).await).await
+        })
+        .await?;
+    let fsdax = workshop
+        .after(FSDAX, &booted, &fsdax_words(), async |guest: &Guest| {
+            done(guest, make_fsdax(&guest.agent).await).await
+        })
+        .await?;
+    let xfs = workshop
+        .after(XFS, &fsdax, &filesystem_words(wanted), async |guest: &Guest| {
+            done(guest, make_filesystem(&guest.agent, wanted).await).await
+        })
+        .await?;
+    Ok(Chain { booted, fsdax, xfs })
+}
+
+/// The name under which [`keep`] has the store keep the last of them.
+pub fn key(image: &Image, qemu: &Qemu, machine: &Machine, wanted: &Template) -> Key {
+    let booted = Recipe::booted(BOOTED, image, qemu, machine, &observing_words());
+    let fsdax = Recipe::after(FSDAX, &booted.key(), &fsdax_words());
+    Recipe::after(XFS, &fsdax.key(), &filesystem_words(wanted)).key()
+}
+
+/// Brings a freshly booted guest all the way.
+pub async fn bring(guest: &Guest, wanted: &Template) -> Result<(), TemplateError> {
+    let brought = async {
+        observe(guest).await?;
+        make_fsdax(&guest.agent).await?;
+        make_filesystem(&guest.agent, wanted).await
+    };
+    let brought = brought.await;
+    done(guest, brought).await.map(drop)
+}
+
+/// Templates have no facts to keep; a failure is told with the guest's death, if it died of it.
+async fn done(guest: &Guest, brought: Result<(), TemplateError>) -> Result<serde_json::Value, TemplateError> {
+    match brought {
+        Ok(()) => Ok(serde_json::Value::Null),
+        Err(error @ TemplateError::Lacks(_)) => Err(error),
+        Err(error) => Err(match guest.ended(true).await {
+            Some(how) => TemplateError::Died {
+                how,
+                source: Box::new(error),
+            },
+            None => error,
+        }),
+    }
 }
 
 /// `booted`: everything that is needed has loaded, and what follows is observed from its beginning.
-pub async fn observe(guest: &Guest) -> Result<(), TemplateError> {
+async fn observe(guest: &Guest) -> Result<(), TemplateError> {
     if !guest.welcome.failed_modules.is_empty() {
         return Err(TemplateError::Modules(guest.welcome.failed_modules.join(", ")));
     }
@@ -48,14 +132,14 @@ pub async fn observe(guest: &Guest) -> Result<(), TemplateError> {
 }
 
 /// `fsdax`: the namespace has struct pages.
-pub async fn make_fsdax(agent: &Agent) -> Result<(), TemplateError> {
+async fn make_fsdax(agent: &Agent) -> Result<(), TemplateError> {
     nvdimm::make_fsdax(agent).await?;
     Ok(())
 }
 
 /// `xfs`: the filesystem that the case wants is mounted, and the harness's arithmetic is checked against it. Whether the
 /// mount is DAX is for the case to ask: one that is not may be what it wants.
-pub async fn make_filesystem(agent: &Agent, template: &Template) -> Result<(), TemplateError> {
+async fn make_filesystem(agent: &Agent, template: &Template) -> Result<(), TemplateError> {
     let Template::Xfs { mkfs, mount } = template;
     nvdimm::make_xfs(agent, mkfs).await?;
     match nvdimm::mount(agent, mount, PREPARATION).await? {
@@ -72,7 +156,7 @@ pub async fn make_filesystem(agent: &Agent, template: &Template) -> Result<(), T
 }
 
 /// What [`observe`] does, in words that change with it.
-pub fn observing() -> Vec<String> {
+fn observing_words() -> Vec<String> {
     let request = probes::request();
     let events = request
         .events
@@ -82,12 +166,12 @@ pub fn observing() -> Vec<String> {
 }
 
 /// What [`make_fsdax`] does, in words that change with it.
-pub fn fsdax() -> Vec<String> {
+fn fsdax_words() -> Vec<String> {
     vec!["namespace0.0 fsdax, struct pages on the device".to_owned()]
 }
 
 /// What [`make_filesystem`] does, in words that change with it.
-pub fn filesystem(template: &Template) -> Vec<String> {
+fn filesystem_words(template: &Template) -> Vec<String> {
     let Template::Xfs { mkfs, mount } = template;
     let mut steps = vec!["mkfs.xfs reflink=1 rmapbt=1".to_owned()];
     steps.extend(mkfs.iter().cloned());

@@ -8,7 +8,7 @@ use guest_images::{Cache, KernelSpec};
 use harness::run::{CASE_DEADLINE, Request, Teller, run as run_all};
 use reports::terminal::Look;
 use reports::{Event, EventLog, ExitStatus, Reader, Readers, Recorder, RunRecord, Terminal};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -81,19 +81,30 @@ fn kernels(flags: &TestFlags) -> Result<Vec<KernelSpec>, Stopped> {
 }
 
 fn list(cases: &[testcases::Case]) -> Result<ExitStatus, Stopped> {
-    for case in cases {
-        println!(
-            "{:<28} {}",
-            case.id.as_str(),
-            case.summary.split_whitespace().collect::<Vec<_>>().join(" ")
-        );
+    let cases = cases.iter().map(|case| {
+        let summary = case.summary.split_whitespace().collect::<Vec<_>>().join(" ");
+        format!("{:<28} {summary}", case.id.as_str())
+    });
+    let kernels = guest_images::known_kernels()
+        .map_err(Stopped::broken)?
+        .into_iter()
+        .map(|kernel| {
+            let default = if kernel.default { " (default)" } else { "" };
+            format!("{:<28} {}{default}", kernel.name, kernel.description)
+        });
+    let lines: Vec<String> = cases
+        .chain([String::new(), "kernels known by name:".to_owned()])
+        .chain(kernels)
+        .collect();
+    let text = lines.join("\n") + "\n";
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Whoever read has read enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(ExitStatus::Ok),
+        written => written
+            .context("cannot print the list")
+            .map_err(Stopped::broken)
+            .map(|()| ExitStatus::Ok),
     }
-    println!("\nkernels known by name:");
-    for kernel in guest_images::known_kernels().map_err(Stopped::broken)? {
-        let default = if kernel.default { " (default)" } else { "" };
-        println!("{:<28} {}{default}", kernel.name, kernel.description);
-    }
-    Ok(ExitStatus::Ok)
 }
 
 /// The folder for evidence: the one that was named, or a new one for this run.

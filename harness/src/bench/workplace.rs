@@ -3,14 +3,13 @@
 
 use super::{BenchError, Plan};
 use crate::accel::Accelerator;
-use crate::guest::{self, Evidence, Guest, Hardware};
+use crate::guest::{self, Evidence, Hardware};
 use crate::qemu::Program;
 use crate::snapshot::{Store, Template, TemplateError as Unkept, Unmade, Workshop};
 use crate::template;
 use guest_images::Image;
 use guest_images::progress::Silent;
 use guest_images::qemu::Qemu;
-use serde_json::Value;
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -84,29 +83,7 @@ pub(super) async fn template(
     wanted: &testcases::Template,
 ) -> Result<Template, BenchError> {
     let machine = guest::machine(workshop.image, workshop.hardware.accelerator);
-    let nothing = |()| Value::Null;
-    let booted = workshop
-        .booted(
-            "booted",
-            &machine,
-            &template::observing(),
-            async |guest: &Guest| template::observe(guest).await.map(nothing),
-        )
-        .await?;
-    let fsdax = workshop
-        .after("fsdax", &booted, &template::fsdax(), async |guest: &Guest| {
-            template::make_fsdax(&guest.agent).await.map(nothing)
-        })
-        .await?;
-    let filesystem = workshop
-        .after(
-            "xfs",
-            &fsdax,
-            &template::filesystem(wanted),
-            async |guest: &Guest| template::make_filesystem(&guest.agent, wanted).await.map(nothing),
-        )
-        .await?;
-    Ok(filesystem)
+    Ok(template::keep(workshop, &machine, wanted).await?.xfs)
 }
 
 impl From<Unmade<template::TemplateError>> for BenchError {

@@ -242,6 +242,15 @@ pub enum Death {
     Qemu(String),
 }
 
+impl std::fmt::Display for Death {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Kernel(how) => write!(f, "the guest's kernel died ({how})"),
+            Self::Qemu(how) => write!(f, "QEMU went away ({how})"),
+        }
+    }
+}
+
 impl Death {
     fn of(ending: &Ending) -> Self {
         match ending {

@@ -2,22 +2,17 @@
 //! Where the cases of one kernel get their guests: cloned from a template, or booted.
 
 use super::Teller;
-use crate::guest::{self, BOOT_DEADLINE, Death, Evidence, Guest, Hardware};
-use crate::snapshot::{self, Key, Recipe, Store, TemplateError as Unkept, Unmade, Workshop};
+use crate::guest::{self, BOOT_DEADLINE, Evidence, Guest, Hardware};
+use crate::snapshot::{self, Store, TemplateError as Unkept, Unmade, Workshop};
 use crate::steps::chain;
 use crate::template::{self, TemplateError};
 use guest_images::qemu::Qemu;
 use guest_images::{Image, Progress};
 use reports::Verdict;
-use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
 use testcases::Template;
 use tokio::sync::Mutex;
-
-const BOOTED: &str = "booted";
-const FSDAX: &str = "fsdax";
-const XFS: &str = "xfs";
 
 /// Why there is no guest, and what that means for the cases that wanted one.
 #[derive(Debug, Clone)]
@@ -34,6 +29,24 @@ impl From<String> for NoGuest {
         Self {
             verdict: Verdict::Broken,
             why,
+        }
+    }
+}
+
+impl From<TemplateError> for NoGuest {
+    fn from(error: TemplateError) -> Self {
+        match error {
+            TemplateError::Lacks(_) => Self {
+                verdict: Verdict::Untestable,
+                why: error.to_string(),
+            },
+            other => Self {
+                verdict: Verdict::Broken,
+                why: format!(
+                    "the guest could not be brought into the case's template: {}",
+                    chain(&other)
+                ),
+            },
         }
     }
 }
@@ -133,7 +146,8 @@ impl<'a> Guests<'a> {
         if self.known.lock().await.cannot_clone {
             return;
         }
-        let there = store.has(&self.key(template));
+        let machine = guest::machine(self.image, self.hardware.accelerator);
+        let there = store.has(&template::key(self.image, self.qemu, &machine, template));
         if !there {
             let what = format!(
                 "bring a guest of {} into the template xfs",
@@ -154,14 +168,6 @@ impl<'a> Guests<'a> {
         }
     }
 
-    /// The name under which the store would keep it.
-    fn key(&self, wanted: &Template) -> Key {
-        let machine = guest::machine(self.image, self.hardware.accelerator);
-        let booted = Recipe::booted(BOOTED, self.image, self.qemu, &machine, &template::observing());
-        let fsdax = Recipe::after(FSDAX, &booted.key(), &template::fsdax());
-        Recipe::after(XFS, &fsdax.key(), &template::filesystem(wanted)).key()
-    }
-
     /// The template, made at most once.
     async fn template(&self, store: &'a Store, template: &Template) -> Made<'a> {
         let mut known = self.known.lock().await;
@@ -173,7 +179,7 @@ impl<'a> Guests<'a> {
         }
         let made = match self.make(store, template).await {
             Ok(kept) => Made::Kept(store, Arc::new(kept)),
-            Err(Unmade::Steps(why)) => Made::Failed(why),
+            Err(Unmade::Steps(error)) => Made::Failed(error.into()),
             // A guest that cannot be booted for a template cannot be booted for a case either.
             Err(Unmade::Template(error @ Unkept::Guest { .. })) if !error.is_cannot_clone() => {
                 Made::Failed(NoGuest::broken(&error))
@@ -191,79 +197,28 @@ impl<'a> Guests<'a> {
         made
     }
 
-    async fn make(&self, store: &Store, wanted: &Template) -> Result<snapshot::Template, Unmade<NoGuest>> {
+    async fn make(
+        &self,
+        store: &Store,
+        wanted: &Template,
+    ) -> Result<snapshot::Template, Unmade<TemplateError>> {
         let note = |text: &str| self.teller.note(text);
-        let workshop = self.workshop(store, &note);
         let machine = guest::machine(self.image, self.hardware.accelerator);
-        let nothing = |()| Value::Null;
-        let booted = workshop
-            .booted(BOOTED, &machine, &template::observing(), async |guest: &Guest| {
-                told(guest, template::observe(guest).await).await.map(nothing)
-            })
-            .await?;
-        let fsdax = workshop
-            .after(FSDAX, &booted, &template::fsdax(), async |guest: &Guest| {
-                told(guest, template::make_fsdax(&guest.agent).await)
-                    .await
-                    .map(nothing)
-            })
-            .await?;
-        workshop
-            .after(
-                "xfs",
-                &fsdax,
-                &template::filesystem(wanted),
-                async |guest: &Guest| {
-                    told(guest, template::make_filesystem(&guest.agent, wanted).await)
-                        .await
-                        .map(nothing)
-                },
-            )
-            .await
+        Ok(template::keep(&self.workshop(store, &note), &machine, wanted)
+            .await?
+            .xfs)
     }
 
     async fn booted(&self, template: &Template, evidence: Evidence<'_>) -> Result<Guest, NoGuest> {
         let guest = Guest::boot(self.hardware, self.image, evidence, BOOT_DEADLINE)
             .await
             .map_err(|error| NoGuest::broken(&error))?;
-        let brought = async {
-            template::observe(&guest).await?;
-            template::make_fsdax(&guest.agent).await?;
-            template::make_filesystem(&guest.agent, template).await
-        };
-        let brought = brought.await;
-        match told(&guest, brought).await {
+        match template::bring(&guest, template).await {
             Ok(()) => Ok(guest),
-            Err(why) => {
+            Err(error) => {
                 guest.stop().await;
-                Err(why)
+                Err(error.into())
             }
         }
     }
-}
-
-/// A failure on the way to a state, with the guest's death if it died of it.
-async fn told(guest: &Guest, brought: Result<(), TemplateError>) -> Result<(), NoGuest> {
-    let why = match brought {
-        Ok(()) => return Ok(()),
-        Err(error @ TemplateError::Lacks(_)) => {
-            return Err(NoGuest {
-                verdict: Verdict::Untestable,
-                why: error.to_string(),
-            });
-        }
-        Err(error) => format!(
-            "the guest could not be brought into the case's template: {}",
-            chain(&error)
-        ),
-    };
-    let why = match guest.ended(true).await {
-        Some(Death::Kernel(how)) => format!("{why}; the kernel died: {how}"),
-        Some(Death::Qemu(how)) => format!("{why}; QEMU went away: {how}"),
-        None => why,
-    };
-    Err(NoGuest {
-        verdict: Verdict::Broken,
-        why,
-    })
 }

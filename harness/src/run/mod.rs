@@ -3,101 +3,36 @@
 //!
 //! Every planned pair of case and kernel gets exactly one result, also when it could not even begin.
 
+mod accelerator;
 mod background;
 mod case_run;
 mod guests;
+mod request;
 mod teller;
 
+pub use request::{CASE_DEADLINE, Isolation, Request, UnknownIsolation};
 pub use teller::Teller;
 
-use crate::accel::{self, Accelerator, CanaryFailure, Choice, Host};
-use crate::guest::{self, GuestError, Hardware, canary};
-use crate::qemu::{Machine, Program};
+use crate::accel::Choice;
+use crate::guest::Hardware;
+use crate::qemu::Machine;
 use crate::snapshot::{Limits, Store};
 use crate::steps::chain;
+use accelerator::{choose, program};
 use background::in_background;
 use case_run::{Stage, unjudged};
 use futures_util::stream::{self, StreamExt};
 use guest_images::qemu::Qemu;
-use guest_images::{Cache, Image, Kernel, KernelSpec};
+use guest_images::{Image, Kernel, KernelSpec};
 use guests::Guests;
 use reports::{CaseResult, Environment, EventKind, ExitStatus, Verdict};
+use request::default_jobs;
 use std::cmp::Reverse;
 use std::collections::HashSet;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 use testcases::{Case, KernelVersion};
 use tokio_util::sync::CancellationToken;
-
-/// A guest under hardware virtualisation boots in a second or two; what needs longer than this hangs.
-const KVM_CANARY: Duration = Duration::from_secs(20);
-/// Emulation is slow, and there is nothing else to fall back to.
-const TCG_CANARY: Duration = Duration::from_secs(120);
-
-/// How a case gets a guest of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Isolation {
-    /// By cloning a template: a private, copy-on-write copy of a guest that was brought into the case's state once.
-    #[default]
-    Clone,
-    /// By booting one.
-    Boot,
-}
-
-impl std::fmt::Display for Isolation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Clone => "clone",
-            Self::Boot => "boot",
-        })
-    }
-}
-
-/// Not the name of an isolation.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no isolation `{0}`: it is `clone` or `boot`")]
-pub struct UnknownIsolation(String);
-
-impl std::str::FromStr for Isolation {
-    type Err = UnknownIsolation;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "clone" => Ok(Self::Clone),
-            "boot" => Ok(Self::Boot),
-            other => Err(UnknownIsolation(other.to_owned())),
-        }
-    }
-}
-
-/// What is to be run.
-#[derive(Debug)]
-pub struct Request {
-    /// The cases.
-    pub cases: Vec<Case>,
-    /// The kernels to run each of them on.
-    pub kernels: Vec<KernelSpec>,
-    /// A QEMU to use instead of the one that would be found.
-    pub qemu: Option<PathBuf>,
-    /// An accelerator to use instead of the best that works.
-    pub accelerator: Option<Accelerator>,
-    /// How each case gets a guest of its own.
-    pub isolation: Isolation,
-    /// How many guests at once; `None` for as many as cores and free memory allow.
-    pub jobs: Option<NonZeroUsize>,
-    /// How long one case may take, from its start to its verdict.
-    pub case_deadline: Duration,
-    /// How long all of it may take; `None` for as long as it takes.
-    pub run_deadline: Option<Duration>,
-    /// The folder for evidence; it exists.
-    pub out: PathBuf,
-    /// Where packages, kernels and images are kept.
-    pub cache: Cache,
-    /// The command line, for the record.
-    pub command: Vec<String>,
-}
 
 /// Something the user named is wrong, found before anything was judged.
 #[derive(Debug, thiserror::Error)]
@@ -108,30 +43,6 @@ pub struct WrongKernel {
     /// What is wrong with it.
     #[source]
     pub source: guest_images::Error,
-}
-
-/// How long a case may take unless the user says otherwise: a boot under emulation on a busy machine, and then some.
-pub const CASE_DEADLINE: Duration = Duration::from_secs(600);
-
-/// Memory that one more guest must find free: what a clone writes to, or all that a booted guest may touch.
-fn memory_of(isolation: Isolation) -> u64 {
-    match isolation {
-        Isolation::Clone => 256 << 20,
-        Isolation::Boot => guest::footprint(),
-    }
-}
-
-/// As many guests at once as there are cores and free memory for.
-fn default_jobs(isolation: Isolation) -> NonZeroUsize {
-    let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    // A host without this line has its reasons; one guest at a time is always allowed.
-    let available = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-        line.trim().trim_end_matches(" kB").parse::<u64>().ok()
-    });
-    let by_memory = available.map_or(1, |kib| (kib << 10) / memory_of(isolation));
-    let by_memory = NonZeroUsize::new(usize::try_from(by_memory).unwrap_or(usize::MAX));
-    cores.min(by_memory.unwrap_or(NonZeroUsize::MIN))
 }
 
 /// Runs it all, and tells `teller`, from `RunStarted` to `RunFinished`. Ends early when `cancel` is cancelled.
@@ -449,60 +360,6 @@ impl Run {
         self.choice = Some(choice.clone());
         choice
     }
-}
-
-fn program(qemu: &Qemu) -> Program {
-    Program {
-        binary: qemu.binary.clone(),
-        arguments: qemu.arguments.clone(),
-        environment: qemu.environment.iter().cloned().collect(),
-    }
-}
-
-/// Chooses the accelerator; the canary is `image` itself, booted to the point where its agent is ready.
-async fn choose(
-    forced: Option<Accelerator>,
-    cache: &Cache,
-    image: &Image,
-    qemu: &Qemu,
-    teller: &Teller,
-) -> Result<Choice, String> {
-    let folder = tempfile::Builder::new()
-        .prefix("taster-canary-")
-        .tempdir()
-        .map_err(|error| format!("cannot make a folder for the canary's console: {error}"))?;
-    let boot = async |accelerator| {
-        let deadline = match accelerator {
-            Accelerator::Kvm => KVM_CANARY,
-            Accelerator::Tcg => TCG_CANARY,
-        };
-        guest_images::Progress::started(
-            teller,
-            "canary",
-            &format!("boot a guest under {accelerator}, to see whether it works"),
-        );
-        let hardware = Hardware {
-            program: program(qemu),
-            accelerator,
-        };
-        let result = canary(&hardware, image, folder.path(), deadline).await;
-        let outcome = result.map_err(|error| match error {
-            GuestError::Silent { .. } => CanaryFailure::TimedOut { after: deadline },
-            other => CanaryFailure::Died { cause: chain(&other) },
-        });
-        match &outcome {
-            Ok(took) => guest_images::Progress::finished(
-                teller,
-                "canary",
-                Ok(&format!("{:.1} s", took.as_secs_f32())),
-            ),
-            Err(failure) => guest_images::Progress::finished(teller, "canary", Err(&failure.to_string())),
-        }
-        outcome
-    };
-    accel::choose(forced, cache.root(), &qemu.digest, &Host::look(), boot)
-        .await
-        .map_err(|error| chain(&error))
 }
 
 /// This host, for the record.

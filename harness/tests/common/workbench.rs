@@ -10,8 +10,7 @@ use harness::accel::{self, Accelerator, Host};
 use harness::guest::{self, Evidence, Guest, Hardware};
 use harness::qemu::Program;
 use harness::snapshot::{Store, Template, Unmade, Workshop};
-use harness::template::{self, TemplateError};
-use serde_json::Value;
+use harness::template::{self, Chain};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -26,13 +25,6 @@ pub(crate) struct Workbench {
     image: Image,
     hardware: Hardware,
     notes: Mutex<Vec<String>>,
-}
-
-/// `booted`, `fsdax` and `xfs`. As long as they are held, nobody prunes them.
-pub(crate) struct Chain {
-    pub(crate) booted: Template,
-    pub(crate) fsdax: Template,
-    pub(crate) xfs: Template,
 }
 
 impl Workbench {
@@ -69,36 +61,11 @@ impl Workbench {
         let note = |text: &str| self.notes.lock().unwrap().push(text.to_owned());
         let workshop = self.workshop(store, &note);
         let machine = guest::machine(&self.image, self.hardware.accelerator);
-        let booted = workshop
-            .booted(
-                "booted",
-                &machine,
-                &template::observing(),
-                async |guest: &Guest| template::observe(guest).await.map(|()| Value::Null),
-            )
-            .await
-            .unwrap_or_else(unmade);
-        let fsdax = workshop
-            .after("fsdax", &booted, &template::fsdax(), async |guest: &Guest| {
-                template::make_fsdax(&guest.agent).await.map(|()| Value::Null)
-            })
-            .await
-            .unwrap_or_else(unmade);
-        let wanted = testcases::Template::default();
-        let xfs = workshop
-            .after(
-                "xfs",
-                &fsdax,
-                &template::filesystem(&wanted),
-                async |guest: &Guest| {
-                    template::make_filesystem(&guest.agent, &wanted)
-                        .await
-                        .map(|()| Value::Null)
-                },
-            )
-            .await
-            .unwrap_or_else(unmade);
-        Chain { booted, fsdax, xfs }
+        match template::keep(&workshop, &machine, &testcases::Template::default()).await {
+            Ok(chain) => chain,
+            Err(Unmade::Steps(error)) => panic!("{error}: {error:?}"),
+            Err(Unmade::Template(error)) => panic!("{error}: {error:?}"),
+        }
     }
 
     /// A clone that leaves its evidence in `folder`.
@@ -121,13 +88,6 @@ impl Workbench {
             image: &self.image,
             note,
         }
-    }
-}
-
-fn unmade(error: Unmade<TemplateError>) -> Template {
-    match error {
-        Unmade::Steps(error) => panic!("{error}: {error:?}"),
-        Unmade::Template(error) => panic!("{error}: {error:?}"),
     }
 }
 

@@ -80,7 +80,7 @@ pub enum QmpError {
         line: String,
     },
     /// The other side is silent from the start.
-    #[error("QEMU did not greet within {after:?}")]
+    #[error("QEMU did not greet within {:.0} s", .after.as_secs_f64())]
     NoGreeting {
         /// The deadline that passed.
         after: Duration,

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The accelerator of a run: whichever boots the very image that the cases will use.
+
+use super::Teller;
+use crate::accel::{self, Accelerator, CanaryFailure, Choice, Host};
+use crate::guest::{GuestError, Hardware, canary};
+use crate::qemu::Program;
+use crate::steps::chain;
+use guest_images::qemu::Qemu;
+use guest_images::{Cache, Image};
+use std::time::Duration;
+
+/// A guest under hardware virtualisation boots in a second or two; what needs longer than this hangs.
+const KVM_CANARY: Duration = Duration::from_secs(20);
+/// Emulation is slow, and there is nothing else to fall back to.
+const TCG_CANARY: Duration = Duration::from_secs(120);
+
+/// A QEMU as it is started.
+pub(super) fn program(qemu: &Qemu) -> Program {
+    Program {
+        binary: qemu.binary.clone(),
+        arguments: qemu.arguments.clone(),
+        environment: qemu.environment.iter().cloned().collect(),
+    }
+}
+
+/// Chooses the accelerator; the canary is `image` itself, booted to the point where its agent is ready.
+pub(super) async fn choose(
+    forced: Option<Accelerator>,
+    cache: &Cache,
+    image: &Image,
+    qemu: &Qemu,
+    teller: &Teller,
+) -> Result<Choice, String> {
+    let folder = tempfile::Builder::new()
+        .prefix("taster-canary-")
+        .tempdir()
+        .map_err(|error| format!("cannot make a folder for the canary's console: {error}"))?;
+    let boot = async |accelerator| {
+        let deadline = match accelerator {
+            Accelerator::Kvm => KVM_CANARY,
+            Accelerator::Tcg => TCG_CANARY,
+        };
+        guest_images::Progress::started(
+            teller,
+            "canary",
+            &format!("boot a guest under {accelerator}, to see whether it works"),
+        );
+        let hardware = Hardware {
+            program: program(qemu),
+            accelerator,
+        };
+        let result = canary(&hardware, image, folder.path(), deadline).await;
+        let outcome = result.map_err(|error| match error {
+            GuestError::Silent { .. } => CanaryFailure::TimedOut { after: deadline },
+            other => CanaryFailure::Died { cause: chain(&other) },
+        });
+        match &outcome {
+            Ok(took) => guest_images::Progress::finished(
+                teller,
+                "canary",
+                Ok(&format!("{:.1} s", took.as_secs_f32())),
+            ),
+            Err(failure) => guest_images::Progress::finished(teller, "canary", Err(&failure.to_string())),
+        }
+        outcome
+    };
+    accel::choose(forced, cache.root(), &qemu.digest, &Host::look(), boot)
+        .await
+        .map_err(|error| chain(&error))
+}
