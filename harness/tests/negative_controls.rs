@@ -62,6 +62,16 @@ fn what_is_not_true_never_passes() {
             Verdict::Untestable,
             "is not DAX",
         ),
+        // What the first injection brought does not count after a second one.
+        (
+            "a-second-injection",
+            turned(
+                INJECTION,
+                &format!("{INJECTION}{}", INJECTION.replace("4KiB", "8KiB")),
+            ),
+            Verdict::Fail,
+            "alice was not signalled as expected",
+        ),
         (
             "another-return-value",
             turned(

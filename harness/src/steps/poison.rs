@@ -20,6 +20,8 @@ impl Scene<'_> {
         }
         let place = nvdimm::locate(&self.guest.agent, &injection.at).await?;
         self.check_against_victims(&injection.at, place).await?;
+        // What an earlier injection has brought belongs to the time before this one.
+        self.ask_victims().await?;
         for victim in self.victims.values_mut() {
             victim.view.before = victim.view.signals.len();
         }
