@@ -214,10 +214,15 @@ fn every_case_has_a_summary_and_a_provenance() {
 #[test]
 fn sources_are_licensed_finished_and_of_a_size_to_hold_in_mind() {
     const LONGEST: usize = 700;
-    let unfinished = ["to", "un"].map(|head| match head {
-        "to" => "todo!(".to_owned(),
-        _ => "unimplemented!(".to_owned(),
-    });
+    // Each in two pieces, so that this file does not find itself.
+    let unfinished = [
+        concat!("to", "do!("),
+        concat!("unimplemen", "ted!("),
+        concat!("#[ign", "ore]"),
+        concat!("FIX", "ME"),
+        concat!("XX", "X"),
+        concat!("db", "g!("),
+    ];
     let mut list = Vec::new();
     for (path, text) in files() {
         if path.extension().is_none_or(|extension| extension != "rs") {
@@ -233,17 +238,8 @@ fn sources_are_licensed_finished_and_of_a_size_to_hold_in_mind() {
                 "{shown}: {lines} lines; past {LONGEST} its job was two jobs"
             ));
         }
-        if path.ends_with("tidy.rs") {
-            continue;
-        }
         for (number, line) in text.lines().enumerate() {
-            let marks = ["#[ignore]", "FIXME", "XXX", "dbg!("];
-            if unfinished
-                .iter()
-                .map(String::as_str)
-                .chain(marks)
-                .any(|mark| line.contains(mark))
-            {
+            if unfinished.iter().any(|mark| line.contains(mark)) {
                 list.push(format!("{shown}:{}: unfinished: {}", number + 1, line.trim()));
             }
         }

@@ -33,11 +33,7 @@ impl Workplace {
                 source,
             }
         })?;
-        let program = Program {
-            binary: qemu.binary.clone(),
-            arguments: qemu.arguments.clone(),
-            environment: qemu.environment.iter().cloned().collect(),
-        };
+        let program = Program::from(&qemu);
         Ok(Self {
             hardware: Hardware { program, accelerator },
             store: Store::open(plan.cache.root()).map_err(Unkept::from)?,

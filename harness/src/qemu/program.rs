@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use guest_images::qemu::Qemu;
+
 /// A QEMU to start: a host's own one, or one unpacked somewhere private that must be told where its data and its
 /// libraries are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,17 @@ impl Program {
             binary: binary.into(),
             arguments: Vec::new(),
             environment: BTreeMap::new(),
+        }
+    }
+}
+
+impl From<&Qemu> for Program {
+    /// The QEMU that was found or fetched, as it is started.
+    fn from(qemu: &Qemu) -> Self {
+        Self {
+            binary: qemu.binary.clone(),
+            arguments: qemu.arguments.clone(),
+            environment: qemu.environment.iter().cloned().collect(),
         }
     }
 }

@@ -15,15 +15,6 @@ const KVM_CANARY: Duration = Duration::from_secs(20);
 /// Emulation is slow, and there is nothing else to fall back to.
 const TCG_CANARY: Duration = Duration::from_secs(120);
 
-/// A QEMU as it is started.
-pub(super) fn program(qemu: &Qemu) -> Program {
-    Program {
-        binary: qemu.binary.clone(),
-        arguments: qemu.arguments.clone(),
-        environment: qemu.environment.iter().cloned().collect(),
-    }
-}
-
 /// Chooses the accelerator; the canary is `image` itself, booted to the point where its agent is ready.
 pub(super) async fn choose(
     forced: Option<Accelerator>,
@@ -47,7 +38,7 @@ pub(super) async fn choose(
             &format!("boot a guest under {accelerator}, to see whether it works"),
         );
         let hardware = Hardware {
-            program: program(qemu),
+            program: Program::from(qemu),
             accelerator,
         };
         let result = canary(&hardware, image, folder.path(), deadline).await;

@@ -15,10 +15,10 @@ pub use teller::Teller;
 
 use crate::accel::Choice;
 use crate::guest::Hardware;
-use crate::qemu::Machine;
+use crate::qemu::{Machine, Program};
 use crate::snapshot::{Limits, Store};
 use crate::steps::chain;
-use accelerator::{choose, program};
+use accelerator::choose;
 use background::in_background;
 use case_run::{Stage, unjudged};
 use futures_util::stream::{self, StreamExt};
@@ -269,7 +269,7 @@ impl Run {
         environment.accelerator = choice.accelerator.to_string();
         environment.accelerator_reason.clone_from(&choice.reason);
         let hardware = Hardware {
-            program: program(qemu),
+            program: Program::from(qemu),
             accelerator: choice.accelerator,
         };
         let store = self.store().cloned();

@@ -34,11 +34,7 @@ impl Workbench {
         let image = guest_images::prepare(&KernelSpec::default_kernel().unwrap(), &cache, &Silent).unwrap();
         let known = accel::remembered(cache.root(), &qemu.digest, &Host::look());
         let hardware = Hardware {
-            program: Program {
-                binary: qemu.binary.clone(),
-                arguments: qemu.arguments.clone(),
-                environment: qemu.environment.iter().cloned().collect(),
-            },
+            program: Program::from(&qemu),
             // What runs have found to work; emulation always does.
             accelerator: known.map_or(Accelerator::Tcg, |(accelerator, _)| accelerator),
         };
