@@ -89,6 +89,7 @@ pub fn parse(source: &str, path: &Path, id: CaseId) -> Result<Case, Diagnostics>
         summary: parts.summary,
         why: parts.why,
         template: parts.template,
+        isolation: parts.isolation,
         kernel: parts.kernel,
         steps,
         known_issues: parts.known_issues,

@@ -56,7 +56,7 @@ known_issues:
             "1:1 unknown key `sumary` => did you mean `summary`?",
             "3:20 unknown key `munt` => did you mean `mount`?",
             "4:1 unknown key `kernle` => did you mean `kernel`?",
-            "5:1 unknown key `colour` => choose one of `summary`, `why`, `template`, `kernel`, `steps`, `known_issues`",
+            "5:1 unknown key `colour` => choose one of `summary`, `why`, `template`, `isolation`, `kernel`, `steps`, `known_issues`",
             "10:23 unknown key `splatt` => did you mean `splat`?",
         ],
     );
@@ -137,7 +137,7 @@ known_issues: x
         &[
             "1:10 expected text, found a list => write text",
             "2:6 expected text, found the number `5` => write text",
-            r#"3:11 expected `xfs`, or a mapping like `{ xfs: { mount: "dax=always" } }`, found the text "ext4" => write `xfs`, or a mapping like `{ xfs: { mount: "dax=always" } }`"#,
+            r#"3:11 expected `xfs`, `unmounted`, or a mapping like `{ xfs: { mount: "dax=always" } }`, found the text "ext4" => write `xfs`, `unmounted`, or a mapping like `{ xfs: { mount: "dax=always" } }`"#,
             "4:9 YAML takes 6.10 and 6.1 for the same number => put the kernel version in quotes",
             "5:8 expected a list like `[a, b]`, found a mapping => write a list like `[a, b]`",
             r#"6:15 expected a list like `[a, b]`, found the text "x" => write a list like `[a, b]`"#,
@@ -429,5 +429,35 @@ steps: []
         &[
             "4:8 `steps` is empty: a case that does nothing shows nothing => prepare files and victims, inject, and say what is expected",
         ],
+    );
+}
+
+#[test]
+fn templates_that_are_none() {
+    let wrong = |head: &str, expected: &str| {
+        in_file(
+            &format!("summary: s\nwhy: w\n{head}\nsteps:\n  - expect: {{ badblocks: [] }}\n"),
+            &[expected],
+        );
+    };
+    wrong(
+        "template: { xfs: { on: stripes } }",
+        "3:24 unknown word `stripes` => did you mean `stripe`?",
+    );
+    wrong(
+        "template: { xfs: { log: outside } }",
+        "3:25 unknown word `outside` => choose one of `internal`, `external`",
+    );
+    wrong(
+        "template: { unmounted: { nvdimms: 3 } }",
+        "3:11 a machine has 1 or 2 NVDIMMs, not 3 =>",
+    );
+    wrong(
+        "template: { xfs: {}, unmounted: {} }",
+        "3:11 a case has one template, either `xfs` or `unmounted` =>",
+    );
+    wrong(
+        "template: xfs\nisolation: container",
+        "4:12 unknown word `container` => choose one of `clone`, `boot`",
     );
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use crate::diagnostic::{Diagnostic, ENOUGH};
 use crate::lower::Parts;
-use crate::model::{Action, Injection, Mechanism, Outcome, Target, VictimSpec};
+use crate::model::{Action, Injection, Mechanism, Outcome, Target, Template, VictimSpec};
 use crate::syntax::Node;
 use crate::value::{Bytes, FileName};
 use names::{Files, Victims};
@@ -17,6 +17,9 @@ use names::{Files, Victims};
 /// Every mistake in how the parts of a case fit together.
 pub(crate) fn check(parts: &Parts, root: &Node) -> Vec<Diagnostic> {
     let mut walk = Walk::new(&parts.actions, root);
+    if let Template::Unmounted { .. } = parts.template {
+        walk.mounted = Mounted::NotSince(root.at("template").handle.clone());
+    }
     for (index, action) in parts.actions.iter().enumerate() {
         walk.step(action, root.at("steps").nth(index));
         if walk.found.len() > ENOUGH {

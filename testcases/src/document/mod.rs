@@ -4,6 +4,7 @@
 //! Strict everywhere, and no flattened, untagged or internally tagged types: serde_yaml loses the place of a mistake in
 //! those. What the types cannot say ("exactly one of these keys") is said when the document is lowered to the model.
 
+mod template;
 mod words;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 
 use crate::model::{
-    CallResult, FilesystemState, Killed, MetadataKind, MountSpec, NotifyFailure, Reflink, Release, Severity,
+    CallResult, FilesystemState, Isolation, Killed, MetadataKind, MountSpec, NotifyFailure, Reflink, Release, Severity,
     Template, UnmountSpec, VictimSpec, WriteFile,
 };
 use crate::syntax::Later;
@@ -37,6 +38,9 @@ pub(crate) struct Document {
     /// The guest that the case starts from.
     #[schemars(required)]
     pub(crate) template: Option<Later<Template>>,
+    /// How the case gets its guest: by `clone`, if absent, or by `boot`, whatever the run does with the others.
+    #[schemars(with = "Isolation", default)]
+    pub(crate) isolation: Option<Later<Isolation>>,
     /// The kernels that the case applies to; any, if absent.
     #[schemars(with = "KernelRange", default)]
     pub(crate) kernel: Option<Later<KernelRange>>,

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
-use crate::model::{CallResult, NotifyFailure, Template};
+use crate::model::{CallResult, NotifyFailure};
 use crate::value::{Errno, FromScalar, ReturnCode, deserialize_scalar};
 
 /// Text that says something.
@@ -208,58 +208,5 @@ impl JsonSchema for NotifyFailure {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [{ "const": "never" }, generator.subschema_for::<CalledDocument>()] })
-    }
-}
-
-/// A template with its parameters.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "TemplateWithParameters")]
-struct TemplateDocument {
-    /// An fsdax namespace with a fresh XFS, mounted, and proved to be DAX.
-    xfs: XfsDocument,
-}
-
-/// How the XFS of the template is made.
-#[derive(Deserialize, JsonSchema)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping like `{ mkfs: [\"-d\", \"agcount=8\"], mount: \"dax=always\" }`"
-)]
-#[schemars(rename = "Xfs")]
-struct XfsDocument {
-    /// More arguments for mkfs.xfs.
-    #[serde(default)]
-    mkfs: Vec<String>,
-    /// The options of the mount; `dax=always` if absent.
-    #[schemars(with = "Text", default)]
-    mount: Option<Text>,
-}
-
-impl<'de> Deserialize<'de> for Template {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WordOrMapping {
-            expecting: "`xfs`, or a mapping like `{ xfs: { mount: \"dax=always\" } }`",
-            word: "xfs",
-            of_word: Self::default,
-            of_mapping: |TemplateDocument { xfs }| {
-                let Self::Xfs { mount, .. } = Self::default();
-                Self::Xfs {
-                    mkfs: xfs.mkfs,
-                    mount: xfs.mount.map_or(mount, |text| text.0),
-                }
-            },
-            kind: PhantomData,
-        })
-    }
-}
-
-impl JsonSchema for Template {
-    fn schema_name() -> Cow<'static, str> {
-        "Template".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [{ "const": "xfs" }, generator.subschema_for::<TemplateDocument>()] })
     }
 }

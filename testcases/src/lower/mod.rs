@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, ENOUGH};
 use crate::document::{
     DebugfsFile, Document, InjectDocument, KnownIssueDocument, StepDocument, TargetDocument, Text,
 };
-use crate::model::{Action, Injection, KnownIssue, Mechanism, Target, Template};
+use crate::model::{Action, Injection, Isolation, KnownIssue, Mechanism, Target, Template};
 use crate::syntax::{Kind, Later, Node, read, read_past, read_word};
 use crate::value::KernelRange;
 use expect::expectation;
@@ -20,6 +20,7 @@ pub(crate) struct Parts {
     pub(crate) summary: String,
     pub(crate) why: String,
     pub(crate) template: Template,
+    pub(crate) isolation: Isolation,
     pub(crate) kernel: KernelRange,
     pub(crate) actions: Vec<Action>,
     /// Their `line` is still 0.
@@ -38,6 +39,12 @@ pub(crate) fn parts(
     let why = required(document.why, "why", root, found);
     let template = required(document.template, "template", root, found);
     let steps = required(document.steps, "steps", root, found);
+    let mut isolation = None;
+    if let Some(later) = document.isolation
+        && let Some(node) = root.at_mut("isolation")
+    {
+        isolation = read(later, node, found);
+    }
     let mut kernel = None;
     if let Some(later) = document.kernel
         && let Some(node) = root.at_mut("kernel")
@@ -78,6 +85,7 @@ pub(crate) fn parts(
         summary: summary?.0,
         why: why?.0,
         template: template?,
+        isolation: isolation.unwrap_or_default(),
         kernel: kernel.unwrap_or_default(),
         actions,
         known_issues,

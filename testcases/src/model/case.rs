@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::Step;
+use super::{Isolation, Step, Template};
 use crate::value::KernelRange;
 
 /// A testcase: what is prepared, done and expected, in order.
@@ -23,6 +23,8 @@ pub struct Case {
     pub why: String,
     /// The guest that the case starts from.
     pub template: Template,
+    /// How the case gets its guest, unless the run boots one for every case.
+    pub isolation: Isolation,
     /// The kernels that the case applies to.
     pub kernel: KernelRange,
     /// What happens, in order. Never empty; at least one step expects something.
@@ -106,29 +108,6 @@ impl fmt::Display for CaseId {
 impl AsRef<str> for CaseId {
     fn as_ref(&self) -> &str {
         &self.0
-    }
-}
-
-/// The state of the guest in which a case begins.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Template {
-    /// An fsdax namespace with a fresh XFS (reflink and rmapbt), mounted, and proved to be DAX.
-    Xfs {
-        /// More arguments for mkfs.xfs.
-        mkfs: Vec<String>,
-        /// The options of the mount.
-        mount: String,
-    },
-}
-
-impl Default for Template {
-    /// What `template: xfs` means.
-    fn default() -> Self {
-        Self::Xfs {
-            mkfs: Vec::new(),
-            mount: "dax=always".to_owned(),
-        }
     }
 }
 

@@ -5,8 +5,9 @@ mod case;
 mod describe;
 mod expect;
 mod step;
+mod template;
 
-pub use case::{Case, CaseId, CaseIdError, KnownIssue, Template};
+pub use case::{Case, CaseId, CaseIdError, KnownIssue};
 pub use describe::describe;
 pub use expect::{
     BadRange, BusCode, CallResult, Expect, FilesystemState, Killed, NotifyFailure, Operation, Outcome,
@@ -16,3 +17,4 @@ pub use step::{
     Action, Injection, KillPolicy, Mechanism, MetadataKind, MountSpec, Reflink, Release, Severity, Step,
     Target, UnmountSpec, VictimSpec, WriteFile,
 };
+pub use template::{Ground, Isolation, Log, Template, UnknownIsolation, Xfs};
