@@ -16,10 +16,10 @@ use crate::progress::Progress;
 /// The release that the programs come from, whatever the host and the kernel are: one guest for all kernels.
 const SUITE: &str = "bookworm";
 
-const PACKAGES: [&str; 4] = ["busybox-static", "xfsprogs", "ndctl", "dropbear-bin"];
+const PACKAGES: [&str; 5] = ["busybox-static", "xfsprogs", "ndctl", "dropbear-bin", "dmsetup"];
 
 /// Where the packages have the programs that the guest gets, all of them into its /bin.
-const PROGRAMS: [&str; 7] = [
+const PROGRAMS: [&str; 8] = [
     "bin/busybox",
     "sbin/mkfs.xfs",
     "usr/sbin/xfs_io",
@@ -27,6 +27,7 @@ const PROGRAMS: [&str; 7] = [
     "sbin/xfs_repair",
     "usr/bin/ndctl",
     "usr/sbin/dropbear",
+    "sbin/dmsetup",
 ];
 
 /// Changes whenever what an entry holds does.
@@ -51,7 +52,8 @@ impl Userland {
     /// From the cache, or fetched and picked apart.
     pub(crate) fn obtain(cache: &Cache, progress: &dyn Progress) -> Result<Self, Error> {
         let wanted = Wanted {
-            pin: format!("userland-{SUITE}"),
+            // With their names: a resolution of other packages is none of these.
+            pin: format!("userland-{SUITE}-{}", PACKAGES.join("+")),
             purpose: Purpose {
                 what: "the guest's programs".to_owned(),
                 instead: "copy a cache from a machine that has them".to_owned(),

@@ -2,21 +2,25 @@
 //! The named states in which cases begin, and the steps that lead from a booted guest to each.
 //!
 //! ```text
-//! booted ──> fsdax ──> xfs
-//! probes     namespace  mkfs, mount, proof of DAX
+//! booted ──> fsdax ───────────────> xfs
+//! probes     namespaces             devices over them, mkfs, mount, the arithmetic checked
+//!              └──────────────────> what a case calls `unmounted`
 //! ```
+//!
+//! A template with more NVDIMMs than another begins with another machine, and so has a chain of its own.
 
 use crate::guest::agent::{Agent, CallError};
 use crate::guest::{Death, Guest};
-use crate::nvdimm::{self, NvdimmError};
+use crate::nvdimm::{self, NvdimmError, Pmem, Stack};
 use crate::observe::probes;
-use crate::qemu::Machine;
+use crate::qemu::{Machine, Mebibytes, Nvdimm};
 use crate::snapshot::{Key, Recipe, Template as Kept, Unmade, Workshop};
 use guest_agent::call::{AskLacking, Outcome};
 use guest_images::Image;
 use guest_images::qemu::Qemu;
+use serde::Serialize;
 use std::time::Duration;
-use testcases::Template;
+use testcases::{Ground, Log, Template, Xfs};
 
 /// Attaching a dozen probes patches kernel text under emulation; mounting replays a log.
 const PREPARATION: Duration = Duration::from_secs(60);
@@ -36,6 +40,15 @@ pub enum TemplateError {
     /// Namespace, filesystem or mount failed.
     #[error(transparent)]
     Nvdimm(#[from] NvdimmError),
+    /// What a template was kept with is not what this program writes.
+    #[error("the template `{template}` does not say which devices it has")]
+    Facts {
+        /// Its name.
+        template: String,
+        /// Why not.
+        #[source]
+        source: serde_json::Error,
+    },
     /// The guest died of it.
     #[error("{how}, while it was brought into its template")]
     Died {
@@ -47,21 +60,66 @@ pub enum TemplateError {
     },
 }
 
+impl TemplateError {
+    /// Whether it is the kernel that cannot have this state.
+    pub fn is_lack(&self) -> bool {
+        matches!(self, Self::Lacks(_) | Self::Nvdimm(NvdimmError::Lacks(_)))
+    }
+}
+
 /// The templates that lead to a case's, each made out of the one before it.
 pub struct Chain {
     /// Booted and observed.
     pub booted: Kept,
-    /// With an fsdax namespace.
+    /// With fsdax namespaces.
     pub fsdax: Kept,
-    /// With the filesystem that was wanted.
-    pub xfs: Kept,
+    /// With the filesystem that was wanted; none if none was.
+    pub xfs: Option<Kept>,
+}
+
+impl Chain {
+    /// The one that cases are cloned from.
+    pub fn last(self) -> Kept {
+        self.xfs.unwrap_or(self.fsdax)
+    }
 }
 
 const BOOTED: &str = "booted";
 const FSDAX: &str = "fsdax";
 const XFS: &str = "xfs";
 
-/// Takes the templates from the workshop's store; what is not there is made.
+/// The size of the data device. mkfs.xfs wants 300 MB, and four allocation groups of a useful size are welcome.
+const DATA: Mebibytes = Mebibytes(1024);
+/// Each half of a striped data device.
+const HALF: Mebibytes = Mebibytes(512);
+/// An external log: mkfs.xfs wants 64 MB.
+const LOG: Mebibytes = Mebibytes(128);
+/// A realtime device.
+const REALTIME: Mebibytes = Mebibytes(512);
+/// In which namespaces are recorded.
+const LABEL: Mebibytes = Mebibytes(2);
+
+/// The NVDIMMs of the machine for a template, in the order of their addresses.
+pub fn nvdimms(wanted: &Template) -> Vec<Nvdimm> {
+    let mut sizes = Vec::new();
+    match wanted {
+        Template::Unmounted { nvdimms } => sizes.resize(usize::from(*nvdimms), DATA),
+        Template::Xfs(xfs) => {
+            match xfs.on {
+                Ground::Stripe => sizes.extend([HALF, HALF]),
+                Ground::Namespace | Ground::Linear | Ground::Partition => sizes.push(DATA),
+            }
+            sizes.extend((xfs.log == Log::External).then_some(LOG));
+            sizes.extend(xfs.realtime.then_some(REALTIME));
+        }
+    }
+    sizes
+        .into_iter()
+        .map(|size| Nvdimm { size, label: LABEL })
+        .collect()
+}
+
+/// Takes the templates from the workshop's store; what is not there is made. `machine` is that of the template.
 pub async fn keep(
     workshop: &Workshop<'_>,
     machine: &Machine,
@@ -74,47 +132,86 @@ pub async fn keep(
         .await?;
     let fsdax = workshop
         .after(FSDAX, &booted, &fsdax_words(), async |guest: &Guest| {
-            done(guest, make_fsdax(&guest.agent).await).await
+            let made = make_fsdax(&guest.agent, machine).await;
+            done(guest, made.map(Stack::plain)).await
         })
         .await?;
+    let Template::Xfs(wanted) = wanted else {
+        return Ok(Chain {
+            booted,
+            fsdax,
+            xfs: None,
+        });
+    };
+    let below = stack(&fsdax).map_err(Unmade::Steps)?;
     let xfs = workshop
         .after(XFS, &fsdax, &filesystem_words(wanted), async |guest: &Guest| {
-            done(guest, make_filesystem(&guest.agent, wanted).await).await
+            let made = make_filesystem(&guest.agent, below.into_pmems(), wanted).await;
+            done(guest, made).await
         })
         .await?;
-    Ok(Chain { booted, fsdax, xfs })
+    Ok(Chain {
+        booted,
+        fsdax,
+        xfs: Some(xfs),
+    })
+}
+
+/// The devices of a template from [`Chain::fsdax`] on, and of every clone of it.
+pub fn stack(template: &Kept) -> Result<Stack, TemplateError> {
+    template.facts().map_err(|source| TemplateError::Facts {
+        template: template.name().to_owned(),
+        source,
+    })
 }
 
 /// The name under which [`keep`] has the store keep the last of them.
 pub fn key(image: &Image, qemu: &Qemu, machine: &Machine, wanted: &Template) -> Key {
     let booted = Recipe::booted(BOOTED, image, qemu, machine, &observing_words());
     let fsdax = Recipe::after(FSDAX, &booted.key(), &fsdax_words());
-    Recipe::after(XFS, &fsdax.key(), &filesystem_words(wanted)).key()
+    match wanted {
+        Template::Xfs(xfs) => Recipe::after(XFS, &fsdax.key(), &filesystem_words(xfs)).key(),
+        Template::Unmounted { .. } => fsdax.key(),
+    }
 }
 
 /// Brings a freshly booted guest all the way.
-pub async fn bring(guest: &Guest, wanted: &Template) -> Result<(), TemplateError> {
+pub async fn bring(guest: &Guest, machine: &Machine, wanted: &Template) -> Result<Stack, TemplateError> {
     let brought = async {
         observe(guest).await?;
-        make_fsdax(&guest.agent).await?;
-        make_filesystem(&guest.agent, wanted).await
+        let pmems = make_fsdax(&guest.agent, machine).await?;
+        match wanted {
+            Template::Xfs(xfs) => make_filesystem(&guest.agent, pmems, xfs).await,
+            Template::Unmounted { .. } => Ok(Stack::plain(pmems)),
+        }
     };
     let brought = brought.await;
-    done(guest, brought).await.map(drop)
+    told(guest, brought).await
 }
 
-/// Templates have no facts to keep; a failure is told with the guest's death, if it died of it.
-async fn done(guest: &Guest, brought: Result<(), TemplateError>) -> Result<serde_json::Value, TemplateError> {
+/// What was learnt, to be kept with the template.
+async fn done<T: Serialize>(
+    guest: &Guest,
+    brought: Result<T, TemplateError>,
+) -> Result<serde_json::Value, TemplateError> {
+    let learnt = told(guest, brought).await?;
+    serde_json::to_value(learnt).map_err(|source| TemplateError::Facts {
+        template: "just made".to_owned(),
+        source,
+    })
+}
+
+/// A failure is told with the guest's death, if it died of it.
+async fn told<T>(guest: &Guest, brought: Result<T, TemplateError>) -> Result<T, TemplateError> {
     match brought {
-        Ok(()) => Ok(serde_json::Value::Null),
-        Err(error @ TemplateError::Lacks(_)) => Err(error),
-        Err(error) => Err(match guest.ended(true).await {
+        Err(error) if !error.is_lack() => Err(match guest.ended(true).await {
             Some(how) => TemplateError::Died {
                 how,
                 source: Box::new(error),
             },
             None => error,
         }),
+        brought => brought,
     }
 }
 
@@ -131,28 +228,31 @@ async fn observe(guest: &Guest) -> Result<(), TemplateError> {
     Ok(())
 }
 
-/// `fsdax`: the namespace has struct pages.
-async fn make_fsdax(agent: &Agent) -> Result<(), TemplateError> {
-    nvdimm::make_fsdax(agent).await?;
-    Ok(())
+/// `fsdax`: the namespaces have struct pages.
+async fn make_fsdax(agent: &Agent, machine: &Machine) -> Result<Vec<Pmem>, TemplateError> {
+    Ok(nvdimm::make_fsdax(agent, &machine.nvdimms).await?)
 }
 
-/// `xfs`: the filesystem that the case wants is mounted, and the harness's arithmetic is checked against it. Whether the
-/// mount is DAX is for the case to ask: one that is not may be what it wants.
-async fn make_filesystem(agent: &Agent, template: &Template) -> Result<(), TemplateError> {
-    let Template::Xfs { mkfs, mount } = template;
-    nvdimm::make_xfs(agent, mkfs).await?;
-    match nvdimm::mount(agent, mount, PREPARATION).await? {
-        Outcome::Done(()) => nvdimm::prove_dax(agent).await?,
+/// `xfs`: the filesystem that the case wants is mounted, and where it is DAX the harness's arithmetic is checked against
+/// it. Whether it is, is for the case to ask: one that is not may be what it wants.
+async fn make_filesystem(agent: &Agent, pmems: Vec<Pmem>, wanted: &Xfs) -> Result<Stack, TemplateError> {
+    let stack = nvdimm::build(agent, pmems, wanted).await?;
+    nvdimm::make_xfs(agent, &stack, &wanted.mkfs).await?;
+    match nvdimm::mount(agent, &stack, &wanted.mount, PREPARATION).await? {
+        Outcome::Done(()) => nvdimm::prove_dax(agent, &stack).await?,
+        // The stub of a kernel without CONFIG_XFS_RT (fs/xfs/xfs_rtalloc.h: xfs_rtmount_init).
+        Outcome::Refused(refusal) if wanted.realtime && refusal.errno == nix::libc::ENOSYS => {
+            return Err(NvdimmError::Lacks("realtime devices (XFS_RT)".to_owned()).into());
+        }
         Outcome::Refused(refusal) => {
             return Err(NvdimmError::Mount {
-                options: mount.clone(),
+                options: stack.mount_options(&wanted.mount),
                 refusal,
             }
             .into());
         }
     };
-    Ok(())
+    Ok(stack)
 }
 
 /// What [`observe`] does, in words that change with it.
@@ -167,14 +267,83 @@ fn observing_words() -> Vec<String> {
 
 /// What [`make_fsdax`] does, in words that change with it.
 fn fsdax_words() -> Vec<String> {
-    vec!["namespace0.0 fsdax, struct pages on the device".to_owned()]
+    vec!["every namespace fsdax, struct pages on the device; facts: Stack".to_owned()]
 }
 
 /// What [`make_filesystem`] does, in words that change with it.
-fn filesystem_words(template: &Template) -> Vec<String> {
-    let Template::Xfs { mkfs, mount } = template;
-    let mut steps = vec!["mkfs.xfs reflink=1 rmapbt=1".to_owned()];
+fn filesystem_words(wanted: &Xfs) -> Vec<String> {
+    let Xfs {
+        mkfs,
+        mount,
+        log,
+        realtime,
+        on,
+    } = wanted;
+    let mut steps = vec![
+        format!("log {log:?}, realtime {realtime}, on {on:?}; 1 MiB left out, chunks of 256 KiB"),
+        "mkfs.xfs reflink=1 rmapbt=1".to_owned(),
+    ];
     steps.extend(mkfs.iter().cloned());
     steps.push(format!("mount {mount}, proof of 4096 zeros"));
     steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_device_has_an_nvdimm_of_its_own() {
+        let sizes = |wanted| {
+            nvdimms(&wanted)
+                .iter()
+                .map(|nvdimm| nvdimm.size.0)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(Template::default()), [1024]);
+        let xfs = |log, realtime, on| {
+            Template::Xfs(Xfs {
+                log,
+                realtime,
+                on,
+                ..Xfs::default()
+            })
+        };
+        assert_eq!(sizes(xfs(Log::External, false, Ground::Linear)), [1024, 128]);
+        assert_eq!(
+            sizes(xfs(Log::External, true, Ground::Stripe)),
+            [512, 512, 128, 512]
+        );
+        assert_eq!(sizes(Template::Unmounted { nvdimms: 2 }), [1024, 1024]);
+    }
+
+    #[test]
+    fn what_is_made_differently_is_named_differently() {
+        let plain = Xfs::default();
+        let others = [
+            Xfs {
+                log: Log::External,
+                ..plain.clone()
+            },
+            Xfs {
+                on: Ground::Partition,
+                ..plain.clone()
+            },
+            Xfs {
+                mkfs: vec!["-m".to_owned()],
+                ..plain.clone()
+            },
+            Xfs {
+                mount: "dax=inode".to_owned(),
+                ..plain.clone()
+            },
+            Xfs {
+                realtime: true,
+                ..plain.clone()
+            },
+        ];
+        for other in others {
+            assert_ne!(filesystem_words(&plain), filesystem_words(&other));
+        }
+    }
 }

@@ -15,7 +15,6 @@ use guest_images::progress::Silent;
 use guest_images::qemu::Qemu;
 use guest_images::{Cache, KernelSpec};
 use harness::accel::{self, Host};
-use harness::run::Isolation;
 use reports::Verdict;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Write};
@@ -24,6 +23,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread;
+use testcases::Isolation;
 
 const CASES: [&str; 3] = ["data/shared-block", "metadata/ag-header", "free-space/nobody"];
 

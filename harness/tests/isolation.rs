@@ -16,6 +16,7 @@ use guest_agent::victim::Ended;
 use harness::guest::{Death, Guest};
 use harness::nvdimm::{self, Dax};
 use harness::snapshot::{Store, Template};
+use harness::template::stack;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes, Permissions};
@@ -27,7 +28,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The filesystem is mounted with DAX and holds its proof; it can be unmounted and mounted again and still does.
-async fn assert_sound(guest: &Guest) {
+async fn assert_sound(guest: &Guest, template: &Template) {
+    let stack = stack(template).unwrap();
     for round in 0..2 {
         let call = ReadAt {
             path: nvdimm::path_of(".taster-proof"),
@@ -44,7 +46,9 @@ async fn assert_sound(guest: &Guest) {
             let at = nvdimm::MOUNT_POINT.to_owned();
             let unmounted = guest.agent.call(Unmount { at }, PATIENCE).await.unwrap();
             assert!(matches!(unmounted, Outcome::Done(())), "{unmounted:?}");
-            let mounted = nvdimm::mount(&guest.agent, "dax=always", PATIENCE).await.unwrap();
+            let mounted = nvdimm::mount(&guest.agent, &stack, "dax=always", PATIENCE)
+                .await
+                .unwrap();
             assert!(matches!(mounted, Outcome::Done(())), "{mounted:?}");
         }
     }
@@ -116,7 +120,7 @@ async fn what_a_clone_destroys_is_whole_in_the_next() {
     drop(vandal);
 
     let next = bench.clone_of(&store, &chain.xfs, folder.path()).await;
-    assert_sound(&next).await;
+    assert_sound(&next, &chain.xfs).await;
     next.stop().await;
     assert_eq!(hashes(&chain.xfs), before);
 }
@@ -296,6 +300,6 @@ async fn a_damaged_template_is_made_again_and_never_trusted() {
     }
     let xfs = bench.chain(&store).await.xfs;
     let clone = bench.clone_of(&store, &xfs, place.path()).await;
-    assert_sound(&clone).await;
+    assert_sound(&clone, &xfs).await;
     clone.stop().await;
 }

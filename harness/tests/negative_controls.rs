@@ -11,8 +11,8 @@
 mod common;
 
 use common::{listened, parsed, request, text_of};
-use harness::run::Isolation;
 use reports::Verdict;
+use testcases::Isolation;
 
 const INJECTION: &str = "  - inject:  { machine-check: action-optional, at: { file: a, offset: 4KiB } }\n";
 

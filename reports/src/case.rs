@@ -43,6 +43,9 @@ pub struct Environment {
     pub cpu_model: String,
     /// The digest of the guest image.
     pub image: String,
+    /// How the case got its guest: `clone`, `boot`. Empty for one that got none.
+    #[serde(default)]
+    pub isolation: String,
 }
 
 /// One step of a case, as it went.

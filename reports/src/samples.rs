@@ -48,6 +48,7 @@ fn environment(kernel: &str, release: &str) -> Environment {
         accelerator_reason: "/dev/kvm opens, but a guest on it never got to its first instruction".to_owned(),
         cpu_model: "max".to_owned(),
         image: "sha256:0123abcd".to_owned(),
+        isolation: "clone".to_owned(),
     }
 }
 

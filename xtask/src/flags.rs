@@ -3,9 +3,9 @@
 
 use clap::{Args, Parser, Subcommand};
 use harness::accel::Accelerator;
-use harness::run::Isolation;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use testcases::Isolation;
 
 /// Feeds poison to a virtual NVDIMM and tells you who died.
 #[derive(Debug, Parser)]

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Four kinds of address, four types: they are never added to each other by accident.
+//! Five kinds of address, five types: they are never added to each other by accident.
 //!
 //! ```text
-//! FileOffset ──FIEMAP──> DeviceOffset ──pfn device's resource──> GuestPhysical
-//!                             │
-//!                             └── divided by the block size: FsBlock
+//! FileOffset ──FIEMAP──> FsOffset ──partition, device-mapper──> DeviceOffset ──pfn device's resource──> GuestPhysical
+//!                           │
+//!                           └── divided by the block size: FsBlock
 //! ```
 
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,13 @@ address! {
     FileOffset
 }
 address! {
-    /// A byte of a block device (`/dev/pmem0`), counted from its beginning.
+    /// A byte of the device that a filesystem is on, counted as the filesystem does: where FIEMAP and GETFSMAP say that
+    /// something lies. The device may be a partition, or made by device-mapper.
+    FsOffset
+}
+address! {
+    /// A byte of a pmem block device (`/dev/pmem0`), counted from its beginning: what its badblocks and
+    /// `->notify_failure()` count in.
     DeviceOffset
 }
 address! {
@@ -56,7 +62,7 @@ impl FileOffset {
     }
 }
 
-impl DeviceOffset {
+impl FsOffset {
     /// The first byte of the page that holds this byte.
     #[must_use]
     pub const fn page(self) -> Self {
@@ -71,6 +77,14 @@ impl DeviceOffset {
             Some(block) => Some(FsBlock(block)),
             None => None,
         }
+    }
+}
+
+impl DeviceOffset {
+    /// The first byte of the page that holds this byte.
+    #[must_use]
+    pub const fn page(self) -> Self {
+        Self(self.0 & !(PAGE_SIZE - 1))
     }
 
     /// The guest physical address of this byte, for a device whose first byte is at `data_start` (the pfn
@@ -98,19 +112,19 @@ impl GuestPhysical {
     }
 }
 
-/// One byte of a file, followed down to the memory that holds it; every step found independently in the guest.
+/// One byte of a file, followed down as far as its filesystem knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolution {
     /// The byte that was asked for.
     pub file_offset: FileOffset,
-    /// Where FIEMAP says that it lies on the device.
-    pub device_offset: DeviceOffset,
+    /// Where FIEMAP says that it lies on the filesystem's device.
+    pub fs_offset: FsOffset,
+    /// Whether that is the realtime device, and not the data device.
+    pub realtime: bool,
     /// The filesystem block of that byte.
     pub block: FsBlock,
-    /// The pfn device's `resource` plus the device offset.
-    pub physical: GuestPhysical,
     /// What `/proc/self/pagemap` says of a fresh shared mapping of the same byte; `None` when that was not
-    /// asked for, or the page could not be faulted in. It must equal `physical`, or the harness has misunderstood the device.
+    /// asked for, or the page could not be faulted in.
     pub by_pagemap: Option<GuestPhysical>,
 }
 
@@ -126,6 +140,12 @@ mod tests {
         assert_eq!(byte.physical(start), Some(GuestPhysical(0x1_0120_2010)));
         assert_eq!(byte.physical(start).map(GuestPhysical::pfn), Some(0x10_1202));
         assert_eq!(byte.page(), DeviceOffset(0x2000));
+    }
+
+    #[test]
+    fn a_filesystem_counts_in_blocks() {
+        let byte = FsOffset(0x2010);
+        assert_eq!(byte.page(), FsOffset(0x2000));
         assert_eq!(byte.block(4096), Some(FsBlock(2)));
         assert_eq!(byte.block(1024), Some(FsBlock(8)));
     }
@@ -133,6 +153,6 @@ mod tests {
     #[test]
     fn arithmetic_that_cannot_be_right_is_refused() {
         assert_eq!(DeviceOffset(1).physical(GuestPhysical(u64::MAX)), None);
-        assert_eq!(DeviceOffset(1).block(0), None);
+        assert_eq!(FsOffset(1).block(0), None);
     }
 }

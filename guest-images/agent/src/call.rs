@@ -5,7 +5,7 @@
 //! one that hangs in the kernel does not silence the others. What the *kernel* refuses is data
 //! ([`Outcome::Refused`] with its errno); what the *agent* could not do is a [`Failure`].
 
-use crate::address::{DeviceOffset, FileOffset, GuestPhysical, Resolution};
+use crate::address::{DeviceOffset, FileOffset, FsOffset, GuestPhysical, Resolution};
 use crate::trace::TraceLine;
 use crate::victim::{Ended, KillPolicy, Signal};
 use serde::de::DeserializeOwned;
@@ -212,14 +212,12 @@ calls! {
         name: String,
     }
 
-    /// Follows a byte of a file down to memory.
+    /// Follows a byte of a file down to the device.
     Resolve("resolve") -> Outcome<Resolution> {
         /// The file.
         path: String,
         /// The byte.
         offset: FileOffset,
-        /// The block device below its filesystem, `pmem0`.
-        device: String,
         /// Whether to fault the page in and ask pagemap too. Not while victims are about: a new read fault of a
         /// shared block may take their page-table entries away.
         cross_check: bool,
@@ -230,6 +228,9 @@ calls! {
         /// The mount point.
         at: String,
     }
+
+    /// Which NVDIMMs there are, by rising address. The kernel's numbers need not follow that order.
+    AskRegions("ask-regions") -> Vec<Region> {}
 
     /// What the kernel says of a pmem block device.
     AskPmem("ask-pmem") -> PmemState {
@@ -380,7 +381,7 @@ pub struct Space {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpaceRecord {
     /// Its first byte on the data device.
-    pub start: DeviceOffset,
+    pub start: FsOffset,
     /// Bytes.
     pub length: u64,
     /// Who owns it.
@@ -422,6 +423,19 @@ pub enum SpaceOwner {
     },
     /// Anything else that the kernel names.
     Other(u64),
+}
+
+/// One NVDIMM as the guest knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Region {
+    /// The kernel's number of it: `regionN`, `namespaceN.0`.
+    pub number: u32,
+    /// Its first byte in the guest's memory.
+    pub start: GuestPhysical,
+    /// Bytes, without the label area.
+    pub size: u64,
+    /// The block device on it, `pmem0`, if there is one.
+    pub device: Option<String>,
 }
 
 /// Answer to [`AskPmem`].

@@ -10,7 +10,7 @@ const USAGE: &str = "\
 guest-agent serve                                answer requests on the connections of the socket that is standard input
 guest-agent victim --file F [--touch BYTE]... [--policy early|late|default] [--name N]
                                                  map a file and report every signal as JSON
-guest-agent resolve FILE BYTE DEVICE             file offset -> device offset -> guest physical address";
+guest-agent resolve FILE BYTE                    file offset -> offset on the filesystem's device, and pagemap's answer";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         _ if std::process::id() == 1 => init::run(),
         ["serve"] => serve::run(),
         ["victim", rest @ ..] => victim::run(rest),
-        ["resolve", file, byte, device] => resolve::run(file, byte, device),
+        ["resolve", file, byte] => resolve::run(file, byte),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -127,7 +127,7 @@ pub(crate) const NEEDS: &[Need] = &[
 ];
 
 /// Modules that are loaded if the kernel has them, and not missed otherwise.
-pub(crate) const WELCOME_MODULES: &[&str] = &["mce-inject"];
+pub(crate) const WELCOME_MODULES: &[&str] = &["mce-inject", "dm-mod"];
 
 /// Something that the tests need and a kernel does not have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

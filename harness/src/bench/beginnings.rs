@@ -5,7 +5,7 @@
 use super::usage::Memory;
 use super::workplace::{Workplace, thrown_away};
 use super::{BenchError, Spread};
-use crate::guest::{self, BOOT_DEADLINE, Beginning, Guest};
+use crate::guest::{BOOT_DEADLINE, Beginning, Guest};
 use crate::qemu::spawn;
 use crate::snapshot::{Template, Workshop};
 use serde::Serialize;
@@ -30,15 +30,22 @@ pub(super) async fn round(
     template: &Template,
 ) -> Result<Round, BenchError> {
     let hardware = &workplace.hardware;
-    let machine = guest::machine(&workplace.image, hardware.accelerator);
+    let machine = template.machine();
 
     let started = Instant::now();
-    let spawned = spawn(&hardware.program, &machine).await?;
+    let spawned = spawn(&hardware.program, machine).await?;
     let bare = started.elapsed();
     spawned.process.end(&spawned.qmp, QUIT_PATIENCE).await;
 
     let evidence = thrown_away(workplace.folder());
-    let booted = Guest::boot(hardware, &workplace.image, evidence.clone(), BOOT_DEADLINE).await?;
+    let booted = Guest::boot(
+        hardware,
+        machine,
+        &workplace.image,
+        evidence.clone(),
+        BOOT_DEADLINE,
+    )
+    .await?;
     let boot = booted.beginning.answer;
     booted.stop().await;
 

@@ -6,10 +6,11 @@ use crate::guest::GuestError;
 use crate::guest::agent::CallError;
 use crate::nvdimm::NvdimmError;
 use crate::qemu::QemuError;
-use crate::run::{Isolation, WrongKernel};
+use crate::run::WrongKernel;
 use crate::snapshot;
 use crate::template;
 use std::io;
+use testcases::Isolation;
 
 /// Why something could not be measured.
 #[derive(Debug, thiserror::Error)]

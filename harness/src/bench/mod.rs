@@ -21,14 +21,13 @@ pub use report::{FirstVerdict, Report, Suite, Suites};
 pub use spread::Spread;
 pub use usage::{Belongings, HostFacts};
 
-use crate::run::Isolation;
 use crate::snapshot::{Template, Workshop};
 use fresh::FreshCache;
 use guest_images::{Cache, KernelSpec};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use suite::{Pass, pass};
-use testcases::Case;
+use testcases::{Case, Isolation};
 use tokio_util::sync::CancellationToken;
 use workplace::Workplace;
 

@@ -3,11 +3,12 @@
 
 use super::usage::cpu_time;
 use super::{BenchError, Plan};
-use crate::run::{CASE_DEADLINE, Isolation, Request, Teller, run};
+use crate::run::{CASE_DEADLINE, Request, Teller, run};
 use guest_images::Cache;
 use reports::{CaseResult, Event, EventKind, Reader, Readers};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use testcases::Isolation;
 use tokio_util::sync::CancellationToken;
 
 /// One pass over the suite.

@@ -78,8 +78,9 @@ pub(super) async fn template(
     workshop: &Workshop<'_>,
     wanted: &testcases::Template,
 ) -> Result<Template, BenchError> {
-    let machine = guest::machine(workshop.image, workshop.hardware.accelerator);
-    Ok(template::keep(workshop, &machine, wanted).await?.xfs)
+    let nvdimms = template::nvdimms(wanted);
+    let machine = guest::machine(workshop.image, workshop.hardware.accelerator, nvdimms);
+    Ok(template::keep(workshop, &machine, wanted).await?.last())
 }
 
 impl From<Unmade<template::TemplateError>> for BenchError {

@@ -45,11 +45,6 @@ pub struct Hardware {
     pub accelerator: Accelerator,
 }
 
-/// The size of the NVDIMM's payload. mkfs.xfs wants 300 MB, and four allocation groups of a useful size are welcome.
-const NVDIMM: Nvdimm = Nvdimm {
-    size: Mebibytes(1024),
-    label: Mebibytes(2),
-};
 const MEMORY: Mebibytes = Mebibytes(768);
 /// Two, so that what races in the kernel can race here.
 const CPUS: u8 = 2;
@@ -61,14 +56,14 @@ const CPUS: u8 = 2;
 const COMMAND_LINE: &str = "console=ttyS0 panic=-1 loglevel=5 nokaslr tsc=reliable no_timer_check mitigations=off \
                             cryptomgr.notests printk.devkmsg=on";
 
-/// The machine for an image.
-pub fn machine(image: &Image, accelerator: Accelerator) -> Machine {
+/// The machine for an image, with these NVDIMMs.
+pub fn machine(image: &Image, accelerator: Accelerator, nvdimms: Vec<Nvdimm>) -> Machine {
     Machine {
         accelerator,
         cpu_model: Machine::CPU_MODEL.to_owned(),
         cpus: CPUS,
         memory: MEMORY,
-        nvdimms: vec![NVDIMM],
+        nvdimms,
         boot: Boot {
             kernel: image.kernel.boot.clone(),
             initramfs: image.initramfs.clone(),
@@ -78,9 +73,13 @@ pub fn machine(image: &Image, accelerator: Accelerator) -> Machine {
     }
 }
 
-/// [`Machine::footprint`] of every guest, in bytes.
-pub fn footprint() -> u64 {
-    MEMORY.bytes() + NVDIMM.file_size().bytes()
+/// [`Machine::footprint`] of a guest with these NVDIMMs, in bytes.
+pub fn footprint(nvdimms: &[Nvdimm]) -> u64 {
+    MEMORY.bytes()
+        + nvdimms
+            .iter()
+            .map(|nvdimm| nvdimm.file_size().bytes())
+            .sum::<u64>()
 }
 
 /// The beginning of a guest, each time counted from just before its QEMU was started.
@@ -123,19 +122,8 @@ pub struct Evidence<'a> {
 }
 
 impl Guest {
-    /// Boots an image to the point where its agent answers.
+    /// Boots `machine`, which must boot `image`, to the point where its agent answers.
     pub async fn boot(
-        hardware: &Hardware,
-        image: &Image,
-        evidence: Evidence<'_>,
-        deadline: Duration,
-    ) -> Result<Self, GuestError> {
-        let machine = machine(image, hardware.accelerator);
-        Self::boot_machine(hardware, &machine, image, evidence, deadline).await
-    }
-
-    /// The same with another machine than the usual one; it must boot `image`.
-    pub async fn boot_machine(
         hardware: &Hardware,
         machine: &Machine,
         image: &Image,
@@ -329,7 +317,7 @@ pub async fn canary(
     deadline: Duration,
 ) -> Result<Duration, GuestError> {
     let started = Instant::now();
-    let machine = machine(image, hardware.accelerator);
+    let machine = machine(image, hardware.accelerator, Vec::new());
     let spawned = spawn_with(&hardware.program, &machine, SpawnOptions::default()).await?;
     let awake = wait_ready(spawned, folder, deadline).await?;
     let took = started.elapsed();

@@ -4,7 +4,7 @@
 use super::findings::Found;
 use crate::observe::evidence::{Evidence, Filesystem, Layout, Observation, StepEvidence, Tried, VictimView};
 use crate::observe::probes::{Blind, signals_sent};
-use guest_agent::address::{DeviceOffset, PAGE_SIZE};
+use guest_agent::address::{GuestPhysical, PAGE_SIZE};
 use guest_agent::call::{Handled, SECTOR};
 use guest_agent::victim::{Ended, Signal};
 use std::collections::{BTreeMap, BTreeSet};
@@ -227,7 +227,7 @@ impl<'a> Checks<'a> {
                     self.note(
                         step,
                         "the expected bad range is nowhere",
-                        "a place on the device",
+                        "a place in memory",
                         why,
                     );
                     return;
@@ -348,13 +348,13 @@ fn filesystem(seen: &Filesystem) -> String {
     }
 }
 
-fn sectors_of(start: DeviceOffset, length: u64) -> impl Iterator<Item = u64> {
+fn sectors_of(start: GuestPhysical, length: u64) -> impl Iterator<Item = u64> {
     let first = start.0 / SECTOR;
     let end = start.0.saturating_add(length).div_ceil(SECTOR);
     first..end
 }
 
-fn sectors(range: &BadRange, injected: Option<DeviceOffset>, layout: &Layout) -> Result<Vec<u64>, String> {
+fn sectors(range: &BadRange, injected: Option<GuestPhysical>, layout: &Layout) -> Result<Vec<u64>, String> {
     match range {
         BadRange::Injected { length } => {
             let start = injected.ok_or("nothing has been injected")?;
@@ -373,7 +373,7 @@ fn sectors(range: &BadRange, injected: Option<DeviceOffset>, layout: &Layout) ->
                     .get(&page)
                     .ok_or_else(|| format!("{file} has no block at {page:#x}"))?;
                 let until = end.min(page + PAGE_SIZE);
-                all.extend(sectors_of(DeviceOffset(place.0 + at % PAGE_SIZE), until - at));
+                all.extend(sectors_of(GuestPhysical(place.0 + at % PAGE_SIZE), until - at));
                 at = until;
             }
             Ok(all)
@@ -381,7 +381,7 @@ fn sectors(range: &BadRange, injected: Option<DeviceOffset>, layout: &Layout) ->
     }
 }
 
-/// Sectors as ranges of bytes on the device.
+/// Sectors as ranges of bytes in the guest's memory.
 fn ranges(sectors: &BTreeSet<u64>) -> String {
     let mut ranges: Vec<(u64, u64)> = Vec::new();
     for &sector in sectors {

@@ -2,12 +2,13 @@
 //! The judge, tried on evidence made by hand: one true run, and every way in which it could be false.
 
 use super::judge;
+use crate::nvdimm::BadMemory;
 use crate::observe::evidence::{
     End, Evidence, Filesystem, Injected, Layout, Observation, StepEvidence, Tried, VictimView,
 };
 use crate::observe::probes::{Blind, NotifyCall, ShutdownFlags};
 use guest_agent::address::{DeviceOffset, FileOffset, GuestPhysical};
-use guest_agent::call::{BadRange, Contents, Handled, Refusal};
+use guest_agent::call::{Contents, Handled, Refusal};
 use guest_agent::trace::TraceLine;
 use guest_agent::victim::{Ended, Signal};
 use reports::Verdict;
@@ -106,12 +107,12 @@ fn observation() -> Observation {
         notify_failure: vec![notify],
         injector: None,
         filesystem: Filesystem::Up,
-        badblocks: vec![BadRange {
-            start: DeviceOffset(0x19000),
+        badblocks: vec![BadMemory {
+            start: GuestPhysical(0x19000),
             length: 4096,
         }],
-        injected: Some(DeviceOffset(0x19000)),
-        layout: Layout::from([("a".to_owned(), BTreeMap::from([(4096, DeviceOffset(0x19000))]))]),
+        injected: Some(GuestPhysical(0x19000)),
+        layout: Layout::from([("a".to_owned(), BTreeMap::from([(4096, GuestPhysical(0x19000))]))]),
     }
 }
 
@@ -257,8 +258,8 @@ fn the_other_expectations() {
     assert_fails(&with_state(|state| state.badblocks.clear()), "none");
     assert_fails(
         &with_state(|state| {
-            state.badblocks.push(BadRange {
-                start: DeviceOffset(0),
+            state.badblocks.push(BadMemory {
+                start: GuestPhysical(0),
                 length: 512,
             });
         }),

@@ -2,8 +2,9 @@
 //! Everything observed while a case ran: what the judge sees, and all that it sees.
 
 use super::probes::{Blind, NotifyCall, ShutdownFlags};
+use crate::nvdimm::BadMemory;
 use guest_agent::address::{DeviceOffset, GuestPhysical};
-use guest_agent::call::{BadRange, Contents, Handled, Refusal};
+use guest_agent::call::{Contents, Handled, Refusal};
 use guest_agent::trace::TraceLine;
 use guest_agent::victim::{Ended, Signal};
 use serde::{Deserialize, Serialize};
@@ -63,7 +64,7 @@ pub enum StepEvidence {
 /// An injection that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Injected {
-    /// The first byte of the page that was hit, on the device.
+    /// The first byte of the page that was hit, on its pmem device.
     pub page: DeviceOffset,
     /// The same in the guest's memory.
     pub physical: GuestPhysical,
@@ -94,16 +95,16 @@ pub struct Observation {
     pub injector: Option<Tried>,
     /// The filesystem.
     pub filesystem: Filesystem,
-    /// The device's badblocks.
-    pub badblocks: Vec<BadRange>,
+    /// The badblocks of all pmem devices.
+    pub badblocks: Vec<BadMemory>,
     /// The page that the latest injection hit.
-    pub injected: Option<DeviceOffset>,
-    /// Where the pages of files that the case names lay on the device before the first injection.
+    pub injected: Option<GuestPhysical>,
+    /// Where the pages of files that the case names lay before the first injection.
     pub layout: Layout,
 }
 
-/// File name → offset of a page in the file → its place on the device.
-pub type Layout = BTreeMap<String, BTreeMap<u64, DeviceOffset>>;
+/// File name → offset of a page in the file → its place in memory.
+pub type Layout = BTreeMap<String, BTreeMap<u64, GuestPhysical>>;
 
 /// One victim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

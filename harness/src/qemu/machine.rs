@@ -101,7 +101,7 @@ pub struct Machine {
     pub cpus: u8,
     /// Ordinary memory.
     pub memory: Mebibytes,
-    /// In the order of their slots; the first becomes the guest's `/dev/pmem0`.
+    /// In the order of their slots, which is that of their addresses. How the guest numbers them is another matter.
     pub nvdimms: Vec<Nvdimm>,
     /// What it boots.
     pub boot: Boot,

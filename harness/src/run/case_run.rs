@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One case on one kernel: its guest, its evidence, its verdict.
 
-use super::guests::{Guests, NoGuest};
+use super::guests::{Guests, NoGuest, Ready};
 use super::{Teller, folder};
 use crate::guest;
 use crate::judge::judge;
@@ -14,7 +14,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use testcases::{Case, KernelVersion};
+use testcases::{Case, Isolation, KernelVersion};
 
 /// Lines of the kernel's log in a result; the whole of it is an attachment.
 const LOG_LINES: usize = 60;
@@ -31,6 +31,14 @@ pub(super) struct Stage<'a> {
     pub(super) deadline: Duration,
     pub(super) out: &'a Path,
     pub(super) teller: &'a Teller,
+}
+
+/// A case that was carried out.
+struct Observed {
+    evidence: Evidence,
+    steps: Vec<StepRecord>,
+    /// How its guest was had.
+    isolation: Isolation,
 }
 
 /// The result of a case that has not run.
@@ -79,7 +87,10 @@ impl Stage<'_> {
         let place = folder(self.out, &kernel, self.case.id.as_str());
         let doing = Mutex::new("getting a guest".to_owned());
         match tokio::time::timeout(self.deadline, self.observed(&place, &doing)).await {
-            Ok(Ok((evidence, steps))) => self.weigh(&mut result, &place, &evidence, steps),
+            Ok(Ok(observed)) => {
+                result.environment.isolation = observed.isolation.to_string();
+                self.weigh(&mut result, &place, &observed.evidence, observed.steps);
+            }
             Ok(Err(no_guest)) => {
                 result.verdict = no_guest.verdict;
                 result.reason = no_guest.why;
@@ -103,11 +114,7 @@ impl Stage<'_> {
         result
     }
 
-    async fn observed(
-        &self,
-        place: &Path,
-        doing: &Mutex<String>,
-    ) -> Result<(Evidence, Vec<StepRecord>), NoGuest> {
+    async fn observed(&self, place: &Path, doing: &Mutex<String>) -> Result<Observed, NoGuest> {
         fs::create_dir_all(place)
             .map_err(|error| format!("cannot make the folder for evidence {}: {error}", place.display()))?;
         let qmp_log = log_to(&place.join("qmp.jsonl"))?;
@@ -115,7 +122,11 @@ impl Stage<'_> {
             folder: place,
             qmp_log: Some(qmp_log),
         };
-        let guest = self.guests.get(&self.case.template, evidence).await?;
+        let Ready {
+            guest,
+            stack,
+            isolation,
+        } = self.guests.get(self.case, evidence).await?;
         let (case, kernel) = (self.case.id.to_string(), self.environment.kernel.clone());
         let mut tell = |news| {
             let (case, kernel) = (case.clone(), kernel.clone());
@@ -135,9 +146,13 @@ impl Stage<'_> {
                 News::Finished(step) => EventKind::StepFinished { case, kernel, step },
             });
         };
-        let observed = carry_out(&guest, self.case, &mut tell).await;
+        let (evidence, steps) = carry_out(&guest, &stack, self.case, &mut tell).await;
         guest.stop().await;
-        Ok(observed)
+        Ok(Observed {
+            evidence,
+            steps,
+            isolation,
+        })
     }
 
     fn weigh(&self, result: &mut CaseResult, place: &Path, evidence: &Evidence, steps: Vec<StepRecord>) {

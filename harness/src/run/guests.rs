@@ -3,6 +3,8 @@
 
 use super::Teller;
 use crate::guest::{self, BOOT_DEADLINE, Evidence, Guest, Hardware};
+use crate::nvdimm::Stack;
+use crate::qemu::Machine;
 use crate::snapshot::{self, Store, TemplateError as Unkept, Unmade, Workshop};
 use crate::steps::chain;
 use crate::template::{self, TemplateError};
@@ -11,7 +13,7 @@ use guest_images::{Image, Progress};
 use reports::Verdict;
 use std::collections::HashMap;
 use std::sync::Arc;
-use testcases::Template;
+use testcases::{Case, Isolation, Template};
 use tokio::sync::Mutex;
 
 /// Why there is no guest, and what that means for the cases that wanted one.
@@ -35,18 +37,18 @@ impl From<String> for NoGuest {
 
 impl From<TemplateError> for NoGuest {
     fn from(error: TemplateError) -> Self {
-        match error {
-            TemplateError::Lacks(_) => Self {
+        if error.is_lack() {
+            return Self {
                 verdict: Verdict::Untestable,
                 why: error.to_string(),
-            },
-            other => Self {
-                verdict: Verdict::Broken,
-                why: format!(
-                    "the guest could not be brought into the case's template: {}",
-                    chain(&other)
-                ),
-            },
+            };
+        }
+        Self {
+            verdict: Verdict::Broken,
+            why: format!(
+                "the guest could not be brought into the case's template: {}",
+                chain(&error)
+            ),
         }
     }
 }
@@ -58,6 +60,15 @@ impl NoGuest {
             why: chain(error),
         }
     }
+}
+
+/// A guest in which a case can begin.
+pub(super) struct Ready {
+    pub(super) guest: Guest,
+    /// What lies on its NVDIMMs.
+    pub(super) stack: Stack,
+    /// How it was had.
+    pub(super) isolation: Isolation,
 }
 
 /// A source of guests.
@@ -110,24 +121,36 @@ impl<'a> Guests<'a> {
         }
     }
 
-    /// A guest of its own, in the state that `template` names.
-    pub(super) async fn get(&self, template: &Template, evidence: Evidence<'_>) -> Result<Guest, NoGuest> {
-        let made = match self.store {
-            Some(store) => self.template(store, template).await,
-            None => Made::Unkept,
+    /// A guest of its own, in the state in which the case begins.
+    pub(super) async fn get(&self, case: &Case, evidence: Evidence<'_>) -> Result<Ready, NoGuest> {
+        let template = &case.template;
+        let made = match (case.isolation, self.store) {
+            (Isolation::Clone, Some(store)) => self.template(store, template).await,
+            (Isolation::Boot, _) | (_, None) => Made::Unkept,
         };
         match made {
             Made::Failed(why) => Err(why),
             Made::Unkept => self.booted(template, evidence).await,
             Made::Kept(store, kept) => {
                 let note = |text: &str| self.teller.note(text);
-                let workshop = self.workshop(store, &note);
-                workshop
+                let stack = template::stack(&kept)?;
+                let guest = self
+                    .workshop(store, &note)
                     .clone_guest(&kept, evidence)
                     .await
-                    .map_err(|error| NoGuest::broken(&error))
+                    .map_err(|error| NoGuest::broken(&error))?;
+                Ok(Ready {
+                    guest,
+                    stack,
+                    isolation: Isolation::Clone,
+                })
             }
         }
+    }
+
+    /// The machine of a template.
+    fn machine(&self, template: &Template) -> Machine {
+        guest::machine(self.image, self.hardware.accelerator, template::nvdimms(template))
     }
 
     fn workshop<'b>(&'b self, store: &'b Store, note: &'b (dyn Fn(&str) + Sync)) -> Workshop<'b> {
@@ -146,11 +169,11 @@ impl<'a> Guests<'a> {
         if self.known.lock().await.cannot_clone {
             return;
         }
-        let machine = guest::machine(self.image, self.hardware.accelerator);
+        let machine = self.machine(template);
         let there = store.has(&template::key(self.image, self.qemu, &machine, template));
         if !there {
             let what = format!(
-                "bring a guest of {} into the template xfs",
+                "bring a guest of {} into the template {template}",
                 self.image.kernel.name
             );
             self.teller.started("template", &what);
@@ -203,18 +226,22 @@ impl<'a> Guests<'a> {
         wanted: &Template,
     ) -> Result<snapshot::Template, Unmade<TemplateError>> {
         let note = |text: &str| self.teller.note(text);
-        let machine = guest::machine(self.image, self.hardware.accelerator);
-        Ok(template::keep(&self.workshop(store, &note), &machine, wanted)
-            .await?
-            .xfs)
+        let machine = self.machine(wanted);
+        let chain = template::keep(&self.workshop(store, &note), &machine, wanted).await?;
+        Ok(chain.last())
     }
 
-    async fn booted(&self, template: &Template, evidence: Evidence<'_>) -> Result<Guest, NoGuest> {
-        let guest = Guest::boot(self.hardware, self.image, evidence, BOOT_DEADLINE)
+    async fn booted(&self, template: &Template, evidence: Evidence<'_>) -> Result<Ready, NoGuest> {
+        let machine = self.machine(template);
+        let guest = Guest::boot(self.hardware, &machine, self.image, evidence, BOOT_DEADLINE)
             .await
             .map_err(|error| NoGuest::broken(&error))?;
-        match template::bring(&guest, template).await {
-            Ok(()) => Ok(guest),
+        match template::bring(&guest, &machine, template).await {
+            Ok(stack) => Ok(Ready {
+                guest,
+                stack,
+                isolation: Isolation::Boot,
+            }),
             Err(error) => {
                 guest.stop().await;
                 Err(error.into())

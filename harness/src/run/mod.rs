@@ -10,7 +10,7 @@ mod guests;
 mod request;
 mod teller;
 
-pub use request::{CASE_DEADLINE, Isolation, Request, UnknownIsolation};
+pub use request::{CASE_DEADLINE, Request};
 pub use teller::Teller;
 
 use crate::accel::Choice;
@@ -31,7 +31,7 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use testcases::{Case, KernelVersion};
+use testcases::{Case, Isolation, KernelVersion};
 use tokio_util::sync::CancellationToken;
 
 /// Something the user named is wrong, found before anything was judged.
@@ -275,7 +275,8 @@ impl Run {
         let store = self.store().cloned();
         let (request, teller) = (Arc::clone(&self.request), Arc::clone(&self.teller));
         let guests = Guests::new(&hardware, qemu, &image, store.as_ref(), &teller);
-        for template in runnable.iter().map(|case| &case.template).collect::<HashSet<_>>() {
+        let cloned = runnable.iter().filter(|case| case.isolation == Isolation::Clone);
+        for template in cloned.map(|case| &case.template).collect::<HashSet<_>>() {
             guests.prepare(template).await;
         }
         // The longest first, so that none of them is what all wait for at the end.

@@ -3,47 +3,12 @@
 
 use crate::accel::Accelerator;
 use crate::guest;
+use crate::template::nvdimms;
 use guest_images::{Cache, KernelSpec};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
-use testcases::Case;
-
-/// How a case gets a guest of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Isolation {
-    /// By cloning a template: a private, copy-on-write copy of a guest that was brought into the case's state once.
-    #[default]
-    Clone,
-    /// By booting one.
-    Boot,
-}
-
-impl std::fmt::Display for Isolation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Clone => "clone",
-            Self::Boot => "boot",
-        })
-    }
-}
-
-/// Not the name of an isolation.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no isolation `{0}`: it is `clone` or `boot`")]
-pub struct UnknownIsolation(String);
-
-impl std::str::FromStr for Isolation {
-    type Err = UnknownIsolation;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "clone" => Ok(Self::Clone),
-            "boot" => Ok(Self::Boot),
-            other => Err(UnknownIsolation(other.to_owned())),
-        }
-    }
-}
+use testcases::{Case, Isolation, Template};
 
 /// What is to be run.
 #[derive(Debug)]
@@ -56,7 +21,7 @@ pub struct Request {
     pub qemu: Option<PathBuf>,
     /// An accelerator to use instead of the best that works.
     pub accelerator: Option<Accelerator>,
-    /// How each case gets a guest of its own.
+    /// How each case gets a guest of its own, unless it asks for a boot itself.
     pub isolation: Isolation,
     /// How many guests at once; `None` for as many as cores and free memory allow.
     pub jobs: Option<NonZeroUsize>,
@@ -79,7 +44,7 @@ pub const CASE_DEADLINE: Duration = Duration::from_secs(600);
 fn memory_of(isolation: Isolation) -> u64 {
     match isolation {
         Isolation::Clone => 256 << 20,
-        Isolation::Boot => guest::footprint(),
+        Isolation::Boot => guest::footprint(&nvdimms(&Template::default())),
     }
 }
 

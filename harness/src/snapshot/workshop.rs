@@ -39,10 +39,9 @@ impl Workshop<'_> {
     ) -> Result<Template, Unmade<E>> {
         let recipe = Recipe::booted(name, self.image, self.qemu, machine, steps);
         let make = async |scratch: &Path| {
-            let guest =
-                Guest::boot_machine(self.hardware, machine, self.image, silent(scratch), BOOT_DEADLINE)
-                    .await
-                    .map_err(|source| failed(name, source))?;
+            let guest = Guest::boot(self.hardware, machine, self.image, silent(scratch), BOOT_DEADLINE)
+                .await
+                .map_err(|source| failed(name, source))?;
             // Before anything is done in vain.
             let cloning = guest.cloning().await.map_err(|source| failed(name, source))?;
             let facts = bring(&guest).await.map_err(Unmade::Steps)?;

@@ -110,7 +110,7 @@ impl Scene<'_> {
     pub(super) async fn mount(&mut self, options: Option<String>) -> Result<Outcome<()>, Trouble> {
         let options = options.unwrap_or_else(|| self.mount_options.clone());
         let mark = self.call(MarkTrace {}).await?;
-        let outcome = nvdimm::mount(&self.guest.agent, &options, OPERATION).await?;
+        let outcome = nvdimm::mount(&self.guest.agent, self.stack, &options, OPERATION).await?;
         if outcome == Outcome::Done(()) {
             self.mounted = true;
             self.mounted_since = mark;

@@ -38,8 +38,8 @@ impl Scene<'_> {
             notify_failure: probes::notify_calls(&trace),
             injector: self.latest.as_ref().and_then(|latest| latest.injector.clone()),
             filesystem: self.filesystem().await?,
-            badblocks: nvdimm::ask(&self.guest.agent).await?.badblocks,
-            injected: self.latest.as_ref().map(|latest| latest.page),
+            badblocks: nvdimm::badblocks(&self.guest.agent, self.stack).await?,
+            injected: self.latest.as_ref().map(|latest| latest.physical),
             layout: self.layout.clone(),
         })
     }

@@ -8,7 +8,7 @@ mod trouble;
 
 use crate::guest::agent::CallError;
 use crate::guest::{Death, Guest};
-use crate::nvdimm::{self, Dax};
+use crate::nvdimm::{self, Dax, Stack};
 use crate::observe::evidence::{End, Evidence, Injected, Layout, StepEvidence, VictimView};
 use crate::observe::probes::{self, Blind};
 use guest_agent::address::FileOffset;
@@ -16,7 +16,7 @@ use guest_agent::call::{Call, Hello, MarkTrace};
 use reports::StepRecord;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use testcases::{Case, Step, Template, describe};
+use testcases::{Case, Step, Template, Xfs, describe};
 use trouble::Trouble;
 pub(crate) use trouble::chain;
 
@@ -40,14 +40,15 @@ pub enum News {
     Finished(StepRecord),
 }
 
-/// Carries a case out in a guest that is in the case's template, with the filesystem mounted, and collects what there is to
+/// Carries a case out in a guest that is in the case's template, with these devices, and collects what there is to
 /// see. The guest is left as it is.
 pub async fn carry_out(
     guest: &Guest,
+    stack: &Stack,
     case: &Case,
     tell: &mut (dyn FnMut(News) + Send),
 ) -> (Evidence, Vec<StepRecord>) {
-    let mut scene = Scene::new(guest, case);
+    let mut scene = Scene::new(guest, stack, case);
     let mut records = Vec::new();
     let end = tokio::select! {
         end = scene.play(tell, &mut records) => end,
@@ -65,6 +66,7 @@ fn dead(death: &Death) -> End {
 
 struct Scene<'a> {
     guest: &'a Guest,
+    stack: &'a Stack,
     case: &'a Case,
     steps: Vec<StepEvidence>,
     victims: BTreeMap<String, Victim>,
@@ -88,10 +90,14 @@ struct Victim {
 }
 
 impl<'a> Scene<'a> {
-    fn new(guest: &'a Guest, case: &'a Case) -> Self {
-        let Template::Xfs { mount, .. } = &case.template;
+    fn new(guest: &'a Guest, stack: &'a Stack, case: &'a Case) -> Self {
+        let (mounted, mount_options) = match &case.template {
+            Template::Xfs(xfs) => (true, xfs.mount.clone()),
+            Template::Unmounted { .. } => (false, Xfs::default().mount),
+        };
         Self {
             guest,
+            stack,
             case,
             steps: Vec::new(),
             victims: BTreeMap::new(),
@@ -101,8 +107,8 @@ impl<'a> Scene<'a> {
             since: 0,
             latest: None,
             mounted_since: 0,
-            mounted: true,
-            mount_options: mount.clone(),
+            mounted,
+            mount_options,
         }
     }
 
@@ -171,7 +177,9 @@ impl<'a> Scene<'a> {
     async fn enter(&mut self) -> Result<(), Trouble> {
         let started = self.call(probes::request()).await?;
         self.blind = Blind::from_unavailable(&started.unavailable);
-        self.dax = nvdimm::still_dax(&self.guest.agent).await?;
+        if self.mounted {
+            self.dax = nvdimm::still_dax(&self.guest.agent).await?;
+        }
         self.since = self.call(MarkTrace {}).await?;
         Ok(())
     }

@@ -18,7 +18,7 @@ impl Scene<'_> {
         if self.latest.is_none() {
             self.layout = self.survey().await?;
         }
-        let place = nvdimm::locate(&self.guest.agent, &injection.at).await?;
+        let place = nvdimm::locate(&self.guest.agent, self.stack, &injection.at).await?;
         self.check_against_victims(&injection.at, place).await?;
         // What an earlier injection has brought belongs to the time before this one.
         self.ask_victims().await?;
@@ -76,12 +76,13 @@ impl Scene<'_> {
             while page < end {
                 let found = nvdimm::resolve(
                     &self.guest.agent,
+                    self.stack,
                     &path_of(file.as_str()),
                     FileOffset(page),
                     false,
                 )
                 .await?;
-                pages.insert(page, found.device_offset);
+                pages.insert(page, found.place.physical);
                 page += PAGE_SIZE;
             }
         }

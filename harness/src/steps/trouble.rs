@@ -28,7 +28,7 @@ impl From<NvdimmError> for Trouble {
         match error {
             NvdimmError::Call(error) => Self::Call(error),
             NvdimmError::NoSuchPlace(what) => Self::Impossible(what),
-            NvdimmError::Raw { .. } => Self::Impossible(error.to_string()),
+            NvdimmError::NoPart(_) | NvdimmError::NoByte { .. } => Self::Impossible(error.to_string()),
             NvdimmError::Unresolved { refusal, .. }
             | NvdimmError::NoSpaceMap(refusal)
             | NvdimmError::Proof(refusal) => Self::Refused(refusal),

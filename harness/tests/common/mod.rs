@@ -9,11 +9,11 @@
 pub(crate) mod workbench;
 
 use guest_images::{Cache, KernelSpec};
-use harness::run::{CASE_DEADLINE, Isolation, Request, Teller, run};
+use harness::run::{CASE_DEADLINE, Request, Teller, run};
 use reports::{CaseResult, Event, EventKind, Reader, Readers};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use testcases::{Case, CaseId};
+use testcases::{Case, CaseId, Isolation};
 use tokio_util::sync::CancellationToken;
 
 /// The user's.

@@ -10,13 +10,20 @@ use harness::accel::{self, Accelerator, Host};
 use harness::guest::{self, Evidence, Guest, Hardware};
 use harness::qemu::Program;
 use harness::snapshot::{Store, Template, Unmade, Workshop};
-use harness::template::{self, Chain};
+use harness::template;
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
 /// For a tool in the guest that fills the NVDIMM, under emulation and beside other guests.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The templates that lead to `xfs`.
+pub(crate) struct Chain {
+    pub(crate) booted: Template,
+    pub(crate) fsdax: Template,
+    pub(crate) xfs: Template,
+}
 
 /// Everything that templates of the default kernel need, and the notes that their making leaves.
 pub(crate) struct Workbench {
@@ -56,9 +63,14 @@ impl Workbench {
     pub(crate) async fn chain(&self, store: &Store) -> Chain {
         let note = |text: &str| self.notes.lock().unwrap().push(text.to_owned());
         let workshop = self.workshop(store, &note);
-        let machine = guest::machine(&self.image, self.hardware.accelerator);
-        match template::keep(&workshop, &machine, &testcases::Template::default()).await {
-            Ok(chain) => chain,
+        let wanted = testcases::Template::default();
+        let machine = guest::machine(&self.image, self.hardware.accelerator, template::nvdimms(&wanted));
+        match template::keep(&workshop, &machine, &wanted).await {
+            Ok(chain) => Chain {
+                booted: chain.booted,
+                fsdax: chain.fsdax,
+                xfs: chain.xfs.unwrap(),
+            },
             Err(Unmade::Steps(error)) => panic!("{error}: {error:?}"),
             Err(Unmade::Template(error)) => panic!("{error}: {error:?}"),
         }

@@ -129,7 +129,7 @@ fn run_case(record: &RunRecord) -> Option<TestCase> {
 /// others, so what any of them knows is said; where they differ, all of it.
 fn properties(record: &RunRecord, results: &[&CaseResult]) -> Vec<(&'static str, String)> {
     type Field = fn(&Environment) -> &str;
-    let fields: [(&'static str, Field); 8] = [
+    let fields: [(&'static str, Field); 9] = [
         ("kernel.release", |e| &e.kernel_release),
         ("kernel.version", |e| &e.kernel_version),
         ("kernel.commit", |e| {
@@ -140,6 +140,7 @@ fn properties(record: &RunRecord, results: &[&CaseResult]) -> Vec<(&'static str,
         ("accelerator.reason", |e| &e.accelerator_reason),
         ("cpu.model", |e| &e.cpu_model),
         ("image", |e| &e.image),
+        ("isolation", |e| &e.isolation),
     ];
     let mut properties = vec![("taster.version", one_line(&record.taster))];
     for (name, field) in fields {

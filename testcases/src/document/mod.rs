@@ -14,8 +14,8 @@ use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 
 use crate::model::{
-    CallResult, FilesystemState, Isolation, Killed, MetadataKind, MountSpec, NotifyFailure, Reflink, Release, Severity,
-    Template, UnmountSpec, VictimSpec, WriteFile,
+    CallResult, FilesystemState, Isolation, Killed, MetadataKind, MountSpec, NotifyFailure, Reflink, Release,
+    Severity, Template, UnmountSpec, VictimSpec, WriteFile,
 };
 use crate::syntax::Later;
 use crate::value::{Bytes, FileName, KernelRange, VictimName, byte};

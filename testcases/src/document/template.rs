@@ -105,7 +105,9 @@ impl<'de> Visitor<'de> for TemplateVisitor {
             (None, Some(UnmountedDocument { nvdimms })) => Err(de::Error::custom(format!(
                 "a machine has 1 or 2 NVDIMMs, not {nvdimms}"
             ))),
-            (Some(_), Some(_)) => Err(de::Error::custom("a case has one template, either `xfs` or `unmounted`")),
+            (Some(_), Some(_)) => Err(de::Error::custom(
+                "a case has one template, either `xfs` or `unmounted`",
+            )),
             (None, None) => Err(de::Error::custom("name a template, `xfs` or `unmounted`")),
         }
     }

@@ -8,7 +8,9 @@ use guest_images::survey::{self, CacheFolder, CachedQemu};
 use harness::accel::{self, Accelerator, Host};
 use harness::guest::footprint;
 use harness::qemu::GuestMemory;
+use harness::template::nvdimms;
 use std::path::Path;
+use testcases::Template;
 
 /// The QEMU that a run would use.
 #[derive(Debug)]
@@ -62,7 +64,7 @@ pub(super) fn examine(qemu: &Found, folder: &CacheFolder, reachable: bool) -> Ve
     vec![
         qemu_finding(qemu, folder, reachable, survey::debian_release().as_deref()),
         accelerator(qemu, folder, &Host::look()),
-        memory(footprint()),
+        memory(footprint(&nvdimms(&Template::default()))),
     ]
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What runs in the guest. `sys` and `load` hold every unsafe line.
+//! What runs in the guest. `sys`, `load` and `realtime` hold every unsafe line.
 
 pub(crate) mod error;
 pub(crate) mod features;
@@ -8,6 +8,8 @@ pub(crate) mod init;
 pub(crate) mod kmsg;
 pub(crate) mod load;
 pub(crate) mod pmem;
+pub(crate) mod realtime;
+pub(crate) mod regions;
 pub(crate) mod resolve;
 pub(crate) mod serve;
 pub(crate) mod space;

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From a byte of a file to the memory that holds it.
+//! From a byte of a file to the place that its filesystem gave it.
 
 use super::error::{Doing, failure, outcome};
-use super::{load, pmem, sys};
-use guest_agent::address::{DeviceOffset, FileOffset, GuestPhysical, PAGE_SIZE, Resolution};
+use super::realtime::is_realtime;
+use super::{load, sys};
+use guest_agent::address::{FileOffset, FsOffset, GuestPhysical, PAGE_SIZE, Resolution};
 use guest_agent::call::{Failure, Outcome, PageEntry};
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
-/// The subcommand `resolve FILE BYTE DEVICE`: prints the resolution as JSON.
-pub(crate) fn run(path: &str, byte: &str, device: &str) -> Result<(), Failure> {
+/// The subcommand `resolve FILE BYTE`: prints the resolution as JSON.
+pub(crate) fn run(path: &str, byte: &str) -> Result<(), Failure> {
     let offset = FileOffset(byte.parse().doing(format_args!("byte {byte}"))?);
-    let found = resolve(path, offset, device, true)?;
+    let found = resolve(path, offset, true)?;
     println!(
         "{}",
         serde_json::to_string(&found).doing("cannot write the answer")?
@@ -24,7 +25,6 @@ pub(crate) fn run(path: &str, byte: &str, device: &str) -> Result<(), Failure> {
 pub(crate) fn resolve(
     path: &str,
     offset: FileOffset,
-    device: &str,
     cross_check: bool,
 ) -> Result<Outcome<Resolution>, Failure> {
     let file = match File::open(path) {
@@ -44,30 +44,24 @@ pub(crate) fn resolve(
         Ok(geometry) => geometry.block_size,
         Err(error) => return outcome(format_args!("XFS_IOC_FSGEOMETRY of {path}"), Err(error)),
     };
-    let device_offset = offset
+    let realtime = match is_realtime(file.as_fd()) {
+        Ok(realtime) => realtime,
+        Err(error) => return outcome(format_args!("FS_IOC_FSGETXATTR of {path}"), Err(error)),
+    };
+    let fs_offset = offset
         .0
         .checked_sub(extent.logical)
         .and_then(|into| extent.physical.checked_add(into))
-        .map(DeviceOffset)
+        .map(FsOffset)
         .ok_or_else(|| failure(format_args!("FIEMAP of {path} at {offset} answered {extent:?}")))?;
-    let block = device_offset
+    let block = fs_offset
         .block(block_size)
         .ok_or_else(|| failure(format_args!("{path}: a block size of zero")))?;
-    let start = pmem::ask(device)?.data_start.ok_or_else(|| {
-        failure(format_args!(
-            "/dev/{device} is no fsdax namespace: it has no resource to count from"
-        ))
-    })?;
-    let physical = device_offset.physical(start).ok_or_else(|| {
-        failure(format_args!(
-            "device offset {device_offset} overflows from {start}"
-        ))
-    })?;
     Ok(Outcome::Done(Resolution {
         file_offset: offset,
-        device_offset,
+        fs_offset,
+        realtime,
         block,
-        physical,
         by_pagemap: if cross_check {
             by_pagemap(&file, offset)?
         } else {

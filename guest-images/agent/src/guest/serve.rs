@@ -4,12 +4,12 @@
 use super::error::{Doing, failure, outcome};
 use super::tracefs::Trace;
 use super::victims::Victims;
-use super::{features, files, init, kmsg, pmem, resolve, space, sys};
+use super::{features, files, init, kmsg, pmem, regions, resolve, space, sys};
 use guest_agent::call::{
-    AskLacking, AskPmem, AskVictim, AwaitHandled, Call, CorruptPfn, CreateFile, Failure, Hello, IsDax,
-    IsShutDown, MarkLog, MarkTrace, Mount, Outcome, ReadAt, ReadLog, ReadTrace, Reflink, ReleaseVictim,
-    Request, Resolve, Response, Resumed, Run, RunResult, SpaceMap, StartTrace, StartVictim, Stat, Unmount,
-    Welcome, WriteAt, WriteFile,
+    AskLacking, AskPmem, AskRegions, AskVictim, AwaitHandled, Call, CorruptPfn, CreateFile, Failure, Hello,
+    IsDax, IsShutDown, MarkLog, MarkTrace, Mount, Outcome, ReadAt, ReadLog, ReadTrace, Reflink,
+    ReleaseVictim, Request, Resolve, Response, Resumed, Run, RunResult, SpaceMap, StartTrace, StartVictim,
+    Stat, Unmount, Welcome, WriteAt, WriteFile,
 };
 use guest_agent::victim::Ended;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -154,9 +154,10 @@ impl Guest {
             AskVictim::NAME => served(request, |AskVictim { name, page }| self.victims.ask(&name, page)),
             ReleaseVictim::NAME => served(request, |ReleaseVictim { name }| self.victims.release(&name)),
             Resolve::NAME => served(request, |call: Resolve| {
-                resolve::resolve(&call.path, call.offset, &call.device, call.cross_check)
+                resolve::resolve(&call.path, call.offset, call.cross_check)
             }),
             SpaceMap::NAME => served(request, |SpaceMap { at }| space::map(&at)),
+            AskRegions::NAME => served(request, |AskRegions {}| regions::ask()),
             AskPmem::NAME => served(request, |AskPmem { device }| pmem::ask(&device)),
             CorruptPfn::NAME => served(request, |CorruptPfn { pfn }| corrupt(pfn)),
             StartTrace::NAME => served(request, |StartTrace { kprobes, events }| {

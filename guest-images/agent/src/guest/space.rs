@@ -3,11 +3,13 @@
 
 use super::error::outcome;
 use super::sys;
-use guest_agent::address::{DeviceOffset, FileOffset};
+use guest_agent::address::{FileOffset, FsOffset};
 use guest_agent::call::{Failure, Outcome, Space, SpaceOwner, SpaceRecord};
+use nix::sys::stat::{major, minor};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 
 const FMR_OF_PREALLOC: u32 = 0x1;
 const FMR_OF_ATTR_FORK: u32 = 0x2;
@@ -23,17 +25,18 @@ fn read(at: &str) -> io::Result<Space> {
     let root = File::open(at)?;
     let geometry = sys::geometry(root.as_fd())?;
     let records = sys::getfsmap(root.as_fd())?;
-    // Records of other devices (an external log, a realtime device) carry another number.
-    let data_device = records.first().map(|record| record.device);
+    // Records of other devices (an external log, a realtime device) carry another number, which may be the lower one.
+    let device = root.metadata()?.dev();
+    let data_device = encoded(major(device), minor(device));
     Ok(Space {
         block_size: geometry.block_size,
         ag_blocks: geometry.ag_blocks,
         ag_count: geometry.ag_count,
         records: records
             .iter()
-            .filter(|record| Some(record.device) == data_device)
+            .filter(|record| u64::from(record.device) == data_device)
             .map(|record| SpaceRecord {
-                start: DeviceOffset(record.physical),
+                start: FsOffset(record.physical),
                 length: record.length,
                 owner: owner(record),
                 attribute_fork: record.flags & FMR_OF_ATTR_FORK != 0,
@@ -42,6 +45,11 @@ fn read(at: &str) -> io::Result<Space> {
             })
             .collect(),
     })
+}
+
+/// A device's number as GETFSMAP gives it (`include/linux/kdev_t.h`: new_encode_dev).
+fn encoded(major: u64, minor: u64) -> u64 {
+    minor & 0xff | major << 8 | (minor & !0xff) << 12
 }
 
 fn owner(record: &sys::Fsmap) -> SpaceOwner {
@@ -63,5 +71,16 @@ fn owner(record: &sys::Fsmap) -> SpaceOwner {
         owner if owner == XFS | 6 => SpaceOwner::RefcountBtree,
         owner if owner == XFS | 7 => SpaceOwner::CowStaging,
         other => SpaceOwner::Other(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_numbered_as_the_kernel_does() {
+        assert_eq!(encoded(259, 1), 0x1_0301);
+        assert_eq!(encoded(254, 0x1ff), 0x10_feff);
     }
 }

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What goes wrong with the NVDIMMs before or beside a case's own steps.
+
+use super::stack::Part;
+use crate::guest::agent::CallError;
+use guest_agent::address::{DeviceOffset, FileOffset, FsOffset, GuestPhysical};
+use guest_agent::call::Refusal;
+
+/// What goes wrong with the NVDIMMs before or beside a case's own steps.
+#[derive(Debug, thiserror::Error)]
+pub enum NvdimmError {
+    /// The guest could not be asked.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// A tool in the guest failed.
+    #[error("`{command}` failed in the guest ({ended}): {said}")]
+    Tool {
+        /// The command line.
+        command: String,
+        /// How it ended.
+        ended: String,
+        /// What it said.
+        said: String,
+    },
+    /// The kernel cannot make the devices that the template wants.
+    #[error("this kernel lacks what the template needs: {0}")]
+    Lacks(String),
+    /// The guest has other NVDIMMs than the machine.
+    #[error("the guest should see NVDIMMs of {expected} bytes, in this order, and sees {found}")]
+    Regions {
+        /// Their sizes in the machine.
+        expected: String,
+        /// Their sizes in the guest, by rising address.
+        found: String,
+    },
+    /// The namespace did not become fsdax.
+    #[error(
+        "the namespace of region {region} is held by `{holder}`, not by a pfn device: it is raw, so its pages have no \
+         struct page and no memory failure is ever handled (is the NVDIMM's size misaligned, or NVDIMM_PFN missing?)"
+    )]
+    Raw {
+        /// The kernel's number of the region.
+        region: u32,
+        /// The block device's parent.
+        holder: String,
+    },
+    /// A size or place that cannot be read.
+    #[error("cannot make sense of {what}: {text:?}")]
+    Language {
+        /// Of what.
+        what: String,
+        /// What it says.
+        text: String,
+    },
+    /// The first mount was refused.
+    #[error("the fresh filesystem could not be mounted with `{options}`: {} (errno {})", .refusal.what, .refusal.errno)]
+    Mount {
+        /// The options.
+        options: String,
+        /// What mount(2) said.
+        refusal: Refusal,
+    },
+    /// The proof of DAX could not be had.
+    #[error("cannot tell whether the mount is DAX: {} (errno {})", .0.what, .0.errno)]
+    Proof(Refusal),
+    /// The two ways to an address disagree.
+    #[error(
+        "{path} at {offset}: computed to be at {computed}, /proc/self/pagemap says {mapped}; the harness has \
+         misunderstood this stack of devices"
+    )]
+    Disagreement {
+        /// The file.
+        path: String,
+        /// The byte.
+        offset: FileOffset,
+        /// Computed from FIEMAP, the stack and the resource.
+        computed: GuestPhysical,
+        /// Read from pagemap.
+        mapped: GuestPhysical,
+    },
+    /// A file's offset cannot be followed down.
+    #[error("cannot find the memory of {path} at {offset}: {} (errno {})", .refusal.what, .refusal.errno)]
+    Unresolved {
+        /// The file.
+        path: String,
+        /// The byte.
+        offset: FileOffset,
+        /// What the kernel refused.
+        refusal: Refusal,
+    },
+    /// GETFSMAP was refused.
+    #[error("cannot ask who owns which block: {} (errno {})", .0.what, .0.errno)]
+    NoSpaceMap(Refusal),
+    /// The filesystem has no such place.
+    #[error("{0}")]
+    NoSuchPlace(String),
+    /// A place beyond the end of a device.
+    #[error("offset {at} lies beyond the end of the filesystem's {part}")]
+    Beyond {
+        /// The device.
+        part: Part,
+        /// The place.
+        at: FsOffset,
+    },
+    /// A device that this template does not have.
+    #[error("this template has no {0}")]
+    NoPart(Part),
+    /// An NVDIMM that the machine does not have, or a place beyond its end.
+    #[error("there is no byte {at} on NVDIMM {nvdimm}")]
+    NoByte {
+        /// Counted from 0.
+        nvdimm: usize,
+        /// The place.
+        at: DeviceOffset,
+    },
+}

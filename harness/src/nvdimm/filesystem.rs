@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The filesystem under test: made, mounted, proved to be DAX.
+
+use super::locate::resolve;
+use super::stack::Stack;
+use super::{MOUNT_POINT, NvdimmError, QUESTION, path_of, tool};
+use crate::guest::agent::{Agent, CallError};
+use guest_agent::address::{FileOffset, PAGE_SIZE};
+use guest_agent::call::{IsDax, Mount, Outcome, WriteFile};
+use std::time::Duration;
+
+/// Is the mount really DAX?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dax {
+    /// A file of the mount has STATX_ATTR_DAX.
+    Proved,
+    /// It has not: `mount -o dax=always` falls back to the page cache without failing.
+    Absent,
+}
+
+/// Makes an XFS; `more` are further arguments of mkfs.xfs, which override ours.
+pub async fn make_xfs(agent: &Agent, stack: &Stack, more: &[String]) -> Result<(), NvdimmError> {
+    let mut argv = vec!["mkfs.xfs".to_owned(), "-q".to_owned(), "-f".to_owned()];
+    argv.extend(metadata_arguments(more, stack.realtime().is_some()));
+    argv.extend(more.iter().cloned());
+    if let Some(log) = stack.log() {
+        argv.extend(["-l".to_owned(), format!("logdev={log}")]);
+    }
+    if let Some(realtime) = stack.realtime() {
+        argv.extend(["-r".to_owned(), format!("rtdev={realtime}")]);
+    }
+    argv.push(stack.device().to_owned());
+    let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+    tool(agent, &argv).await.map(drop)
+}
+
+/// Our `-m`, without what `more` decides: mkfs.xfs takes no option twice. It takes neither reflink nor rmapbt beside a
+/// realtime device (xfsprogs 6.1, `mkfs/xfs_mkfs.c:validate_sb_features`), nor on a filesystem without CRCs.
+fn metadata_arguments(more: &[String], realtime: bool) -> Vec<String> {
+    let value = u8::from(!realtime);
+    let decided = decided(more);
+    let is_decided = |key: &str| decided.iter().any(|one| one == key);
+    if is_decided("crc") {
+        return Vec::new();
+    }
+    let ours: Vec<String> = ["reflink", "rmapbt"]
+        .into_iter()
+        .filter(|key| !is_decided(key))
+        .map(|key| format!("{key}={value}"))
+        .collect();
+    if ours.is_empty() {
+        Vec::new()
+    } else {
+        vec!["-m".to_owned(), ours.join(",")]
+    }
+}
+
+/// The suboptions of `-m` that these arguments name.
+fn decided(arguments: &[String]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        let options = match argument.strip_prefix("-m") {
+            Some("") => arguments.next().map_or("", String::as_str),
+            Some(glued) => glued,
+            None => continue,
+        };
+        let keys = options.split(',').map(|one| one.split('=').next().unwrap_or(one));
+        found.extend(keys.map(|key| key.trim().to_owned()));
+    }
+    found
+}
+
+/// mount(2) of the filesystem under test. Options that name devices are added.
+pub async fn mount(
+    agent: &Agent,
+    stack: &Stack,
+    options: &str,
+    deadline: Duration,
+) -> Result<Outcome<()>, CallError> {
+    let call = Mount {
+        device: stack.device().to_owned(),
+        at: MOUNT_POINT.to_owned(),
+        kind: "xfs".to_owned(),
+        options: stack.mount_options(options),
+    };
+    agent.call(call, deadline).await
+}
+
+/// The file that proves DAX; it stays in the filesystem, hidden.
+fn proof() -> String {
+    path_of(".taster-proof")
+}
+
+/// Makes the proof file in a fresh filesystem. When it is DAX, the two ways to its address are checked against each
+/// other, once for this guest and before there is any victim.
+pub async fn prove_dax(agent: &Agent, stack: &Stack) -> Result<Dax, NvdimmError> {
+    let call = WriteFile {
+        path: proof(),
+        size: PAGE_SIZE,
+        fill: 0,
+    };
+    if let Outcome::Refused(refusal) = agent.call(call, QUESTION).await? {
+        return Err(NvdimmError::Proof(refusal));
+    }
+    let dax = still_dax(agent).await?;
+    if dax == Dax::Proved {
+        resolve(agent, stack, &proof(), FileOffset(0), true).await?;
+    }
+    Ok(dax)
+}
+
+/// Is the proof file DAX, in this mount?
+pub async fn still_dax(agent: &Agent) -> Result<Dax, NvdimmError> {
+    match is_dax(agent, proof()).await? {
+        Outcome::Done(dax) => Ok(dax),
+        Outcome::Refused(refusal) => Err(NvdimmError::Proof(refusal)),
+    }
+}
+
+/// Is this file DAX?
+pub async fn is_dax(agent: &Agent, path: String) -> Result<Outcome<Dax>, CallError> {
+    Ok(match agent.call(IsDax { path }, QUESTION).await? {
+        Outcome::Done(true) => Outcome::Done(Dax::Proved),
+        Outcome::Done(false) => Outcome::Done(Dax::Absent),
+        Outcome::Refused(refusal) => Outcome::Refused(refusal),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ours(more: &[&str], realtime: bool) -> String {
+        let more: Vec<String> = more.iter().map(|&word| word.to_owned()).collect();
+        metadata_arguments(&more, realtime).join(" ")
+    }
+
+    #[test]
+    fn what_a_case_decides_is_not_said_twice() {
+        assert_eq!(ours(&[], false), "-m reflink=1,rmapbt=1");
+        assert_eq!(
+            ours(&["-d", "agcount=8,rmapbt=0"], false),
+            "-m reflink=1,rmapbt=1"
+        );
+        assert_eq!(ours(&["-m", "rmapbt=0"], false), "-m reflink=1");
+        assert_eq!(ours(&["-mbigtime=1,reflink=0"], false), "-m rmapbt=1");
+        assert_eq!(ours(&["-m", "rmapbt=0", "-m", "reflink=1"], false), "");
+        assert_eq!(ours(&["-m", "crc=0"], false), "");
+    }
+
+    #[test]
+    fn a_realtime_device_excludes_both() {
+        assert_eq!(ours(&[], true), "-m reflink=0,rmapbt=0");
+        assert_eq!(ours(&["-m", "rmapbt=1"], true), "-m reflink=0");
+    }
+}

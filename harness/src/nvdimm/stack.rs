@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From a filesystem's devices to the NVDIMMs below them: arithmetic, and nothing else.
+
+use super::NvdimmError;
+use guest_agent::address::{DeviceOffset, FsOffset, GuestPhysical};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A namespace in fsdax mode over a whole NVDIMM, and its block device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pmem {
+    /// Its block device's name, `pmem0`.
+    pub device: String,
+    /// The guest physical address of the device's first byte.
+    pub data_start: GuestPhysical,
+    /// Bytes of the device.
+    pub size: u64,
+}
+
+impl Pmem {
+    /// The block device's path.
+    pub fn path(&self) -> String {
+        format!("/dev/{}", self.device)
+    }
+}
+
+/// One of the devices that a filesystem is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Part {
+    /// The data device.
+    Data,
+    /// An external log.
+    Log,
+    /// The realtime device.
+    Realtime,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Data => "data device",
+            Self::Log => "external log",
+            Self::Realtime => "realtime device",
+        })
+    }
+}
+
+/// A place in the memory of the NVDIMMs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The NVDIMM, counted from 0 by rising address.
+    pub nvdimm: usize,
+    /// On its pmem device.
+    pub device: DeviceOffset,
+    /// In the guest's memory.
+    pub physical: GuestPhysical,
+}
+
+/// How the data device's bytes lie on pmem devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Map {
+    /// One after the other, from `start` of the first NVDIMM on.
+    Linear { start: DeviceOffset, length: u64 },
+    /// In turns on the first `count` NVDIMMs, `chunk` bytes each (`drivers/md/dm-stripe.c:stripe_map_sector`).
+    Striped { count: usize, chunk: u64, length: u64 },
+}
+
+/// The devices of a template: the pmem devices of its NVDIMMs, by rising address, and what the filesystem uses them for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stack {
+    pmems: Vec<Pmem>,
+    device: String,
+    map: Map,
+    log: Option<usize>,
+    realtime: Option<usize>,
+}
+
+impl Stack {
+    /// A data device at the path `device`, which lies on `pmems` as `map` says; the others, if any, are nobody's yet.
+    pub(super) fn new(pmems: Vec<Pmem>, device: String, map: Map) -> Self {
+        Self {
+            pmems,
+            device,
+            map,
+            log: None,
+            realtime: None,
+        }
+    }
+
+    /// The first of these as the data device itself.
+    pub fn plain(pmems: Vec<Pmem>) -> Self {
+        let (device, length) = pmems
+            .first()
+            .map_or_else(Default::default, |pmem| (pmem.path(), pmem.size));
+        let start = DeviceOffset(0);
+        Self::new(pmems, device, Map::Linear { start, length })
+    }
+
+    /// With an external log, a realtime device, or both, on these NVDIMMs.
+    pub(super) fn with(self, log: Option<usize>, realtime: Option<usize>) -> Self {
+        Self {
+            log,
+            realtime,
+            ..self
+        }
+    }
+
+    /// The path of the data device, which is what is mounted.
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
+    /// The pmem devices, by rising address.
+    pub fn pmems(&self) -> &[Pmem] {
+        &self.pmems
+    }
+
+    /// The same, to build another stack on.
+    pub fn into_pmems(self) -> Vec<Pmem> {
+        self.pmems
+    }
+
+    /// The path of the external log, if there is one.
+    pub fn log(&self) -> Option<String> {
+        self.of(self.log)
+    }
+
+    /// The path of the realtime device, if there is one.
+    pub fn realtime(&self) -> Option<String> {
+        self.of(self.realtime)
+    }
+
+    fn of(&self, index: Option<usize>) -> Option<String> {
+        index.and_then(|index| self.pmems.get(index)).map(Pmem::path)
+    }
+
+    /// Options of a mount with those added that name devices.
+    pub fn mount_options(&self, wanted: &str) -> String {
+        let devices = [("logdev", self.log()), ("rtdev", self.realtime())];
+        let named = devices
+            .into_iter()
+            .filter_map(|(option, path)| path.map(|path| format!("{option}={path}")));
+        let wanted = Some(wanted.to_owned()).filter(|wanted| !wanted.is_empty());
+        wanted.into_iter().chain(named).collect::<Vec<_>>().join(",")
+    }
+
+    /// Where a byte of one of the filesystem's devices lies.
+    pub fn place(&self, part: Part, at: FsOffset) -> Result<Place, NvdimmError> {
+        let (nvdimm, device) = match part {
+            Part::Data => self.below_data(at).ok_or(NvdimmError::Beyond { part, at })?,
+            Part::Log => (self.log.ok_or(NvdimmError::NoPart(part))?, DeviceOffset(at.0)),
+            Part::Realtime => (
+                self.realtime.ok_or(NvdimmError::NoPart(part))?,
+                DeviceOffset(at.0),
+            ),
+        };
+        self.byte(nvdimm, device)
+    }
+
+    /// A byte of an NVDIMM's pmem device.
+    pub fn byte(&self, nvdimm: usize, at: DeviceOffset) -> Result<Place, NvdimmError> {
+        self.pmems
+            .get(nvdimm)
+            .filter(|pmem| at.0 < pmem.size)
+            .and_then(|pmem| at.physical(pmem.data_start))
+            .map(|physical| Place {
+                nvdimm,
+                device: at,
+                physical,
+            })
+            .ok_or(NvdimmError::NoByte { nvdimm, at })
+    }
+
+    fn below_data(&self, at: FsOffset) -> Option<(usize, DeviceOffset)> {
+        match self.map {
+            Map::Linear { start, length } => {
+                (at.0 < length).then(|| (0, DeviceOffset(start.0.saturating_add(at.0))))
+            }
+            Map::Striped { count, chunk, length } => {
+                let number = at.0.checked_div(chunk)?;
+                let count_of = u64::try_from(count).ok()?;
+                let stripe = usize::try_from(number.checked_rem(count_of)?).ok()?;
+                let row = number / count_of;
+                (at.0 < length).then_some((stripe, DeviceOffset(row * chunk + at.0 % chunk)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn pmems() -> Vec<Pmem> {
+        // As the guest numbers them: not in the order of their addresses.
+        [("pmem1", 0x1_0120_0000), ("pmem0", 0x1_4120_0000)]
+            .map(|(device, start)| Pmem {
+                device: device.to_owned(),
+                data_start: GuestPhysical(start),
+                size: 1000 * MIB,
+            })
+            .to_vec()
+    }
+
+    fn placed(stack: &Stack, part: Part, at: u64) -> Option<(usize, u64, u64)> {
+        stack
+            .place(part, FsOffset(at))
+            .ok()
+            .map(|place| (place.nvdimm, place.device.0, place.physical.0))
+    }
+
+    #[test]
+    fn a_plain_device_begins_where_its_namespace_does() {
+        let stack = Stack::plain(pmems());
+        assert_eq!(stack.device(), "/dev/pmem1");
+        assert_eq!(
+            placed(&stack, Part::Data, 0x2010),
+            Some((0, 0x2010, 0x1_0120_2010))
+        );
+        assert_eq!(placed(&stack, Part::Data, 1000 * MIB), None);
+        assert_eq!(placed(&stack, Part::Log, 0), None);
+        assert_eq!(stack.mount_options("dax=always"), "dax=always");
+    }
+
+    #[test]
+    fn what_leaves_a_part_out_is_counted_from_there() {
+        let map = Map::Linear {
+            start: DeviceOffset(MIB),
+            length: 998 * MIB,
+        };
+        let stack = Stack::new(pmems(), "/dev/mapper/taster".to_owned(), map);
+        assert_eq!(placed(&stack, Part::Data, 0), Some((0, MIB, 0x1_0130_0000)));
+        assert_eq!(placed(&stack, Part::Data, 998 * MIB), None);
+    }
+
+    #[test]
+    fn stripes_take_turns() {
+        let map = Map::Striped {
+            count: 2,
+            chunk: MIB,
+            length: 2000 * MIB,
+        };
+        let stack = Stack::new(pmems(), "/dev/mapper/taster".to_owned(), map);
+        let place = |at| placed(&stack, Part::Data, at).map(|(nvdimm, device, _)| (nvdimm, device));
+        assert_eq!(place(5), Some((0, 5)));
+        assert_eq!(place(MIB + 5), Some((1, 5)));
+        assert_eq!(place(2 * MIB), Some((0, MIB)));
+        assert_eq!(place(7 * MIB - 1), Some((0, 4 * MIB - 1)));
+        assert_eq!(place(2000 * MIB), None);
+    }
+
+    #[test]
+    fn a_log_and_a_realtime_device_are_named_to_mount() {
+        let stack = Stack::plain(pmems()).with(Some(1), None);
+        assert_eq!(stack.mount_options(""), "logdev=/dev/pmem0");
+        assert_eq!(placed(&stack, Part::Log, 8), Some((1, 8, 0x1_4120_0008)));
+        let stack = Stack::plain(pmems()).with(None, Some(1));
+        assert_eq!(stack.mount_options("dax=always"), "dax=always,rtdev=/dev/pmem0");
+        assert!(stack.byte(2, DeviceOffset(0)).is_err());
+    }
+}
