@@ -15,6 +15,7 @@ use guest_images::progress::Silent;
 use guest_images::qemu::Qemu;
 use guest_images::{Cache, KernelSpec};
 use harness::accel::{self, Host};
+use harness::snapshot::Store;
 use reports::Verdict;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Write};
@@ -102,15 +103,22 @@ fn booted_guests_come_to_the_same_verdicts_as_cloned_ones() {
 }
 
 #[test]
-fn a_store_that_cannot_be_used_means_booting() {
+fn a_cache_that_takes_no_templates_means_memory() {
     let (folder, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let cache = cache_without_templates(folder.path());
     fs::write(folder.path().join("templates"), "in the way").unwrap();
     let mut request = request(vec![own_case(CASES[2])], Isolation::Clone, out.path());
     request.cache = cache;
     let told = listened(request);
+    Store::forget(folder.path());
     assert_passed(&told, 1);
-    assert_noted(&told, "cannot create the folder");
+    assert_eq!(told.results[0].environment.isolation, "clone");
+    let noted = told.notes_with("templates are kept: ");
+    assert!(
+        noted.len() == 1 && noted[0].contains("in memory") && noted[0].contains("nothing can be put into"),
+        "{:?}",
+        told.notes
+    );
 }
 
 fn real_qemu() -> Qemu {

@@ -40,7 +40,7 @@ pub(crate) fn run(flags: BenchFlags) -> Result<ExitStatus, Stopped> {
         .map_err(Stopped::broken)?;
     let report = runtime.block_on(async {
         let cancel = CancellationToken::new();
-        interrupt::watch(cancel.clone())
+        interrupt::watch([cancel.clone()], ["interrupted: ending the guests"])
             .context("cannot watch for signals")
             .map_err(Stopped::broken)?;
         measure(&plan, &cancel, &|text| eprintln!("{text}"))

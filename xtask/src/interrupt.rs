@@ -1,25 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Ctrl-C and SIGTERM: once politely, twice at once.
+//! Ctrl-C and SIGTERM: each time a little less polite.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Cancels the token at the first SIGINT or SIGTERM, and ends the process at the second. Guests and helpers die with
-/// the process: the kernel sees to that.
-pub(crate) fn watch(cancel: CancellationToken) -> std::io::Result<()> {
+/// Cancels one token after the other, one at each SIGINT or SIGTERM, with these words, and ends the process at the one after
+/// the last. Guests and helpers die with the process: the kernel sees to that.
+pub(crate) fn watch<const N: usize>(
+    tokens: [CancellationToken; N],
+    words: [&'static str; N],
+) -> std::io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::spawn(async move {
+        let mut next = tokens.into_iter().zip(words);
         loop {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            if cancel.is_cancelled() {
+            let Some((token, words)) = next.next() else {
                 std::process::exit(i32::from(reports::ExitStatus::Interrupted.code()));
-            }
-            eprintln!("interrupted: ending the guests (once more to stop at once)");
-            cancel.cancel();
+            };
+            eprintln!("{words}");
+            token.cancel();
         }
     });
     Ok(())

@@ -5,14 +5,13 @@ use crate::flags::{TestFlags, workspace};
 use crate::{Stopped, interrupt, report, select};
 use anyhow::Context;
 use guest_images::{Cache, KernelSpec};
-use harness::run::{CASE_DEADLINE, Request, Teller, run as run_all};
+use harness::run::{CASE_DEADLINE, Request, Stop, Teller, run as run_all};
 use reports::terminal::Look;
 use reports::{Event, EventLog, ExitStatus, Reader, Readers, Recorder, RunRecord, Terminal};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 /// What blocking work may still take when the run has been interrupted.
 const LAST_MOMENTS: Duration = Duration::from_secs(3);
@@ -51,11 +50,15 @@ pub(crate) fn run(flags: TestFlags) -> Result<ExitStatus, Stopped> {
         .context("cannot start the runtime")
         .map_err(Stopped::broken)?;
     let outcome = runtime.block_on(async {
-        let cancel = CancellationToken::new();
-        interrupt::watch(cancel.clone())
+        let stop = Stop::default();
+        let words = [
+            "interrupted: what runs is finished, and nothing else begins; once more to end it now",
+            "interrupted again: ending the guests",
+        ];
+        interrupt::watch([stop.politely.clone(), stop.at_once.clone()], words)
             .context("cannot watch for signals")
             .map_err(Stopped::broken)?;
-        run_all(request, Arc::clone(&teller), cancel)
+        run_all(request, Arc::clone(&teller), stop)
             .await
             .map_err(Stopped::usage)
     });

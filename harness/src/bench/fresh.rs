@@ -2,6 +2,7 @@
 //! A cache with everything in it but templates: what a run finds that is the first with its image.
 
 use super::BenchError;
+use crate::snapshot::Store;
 use guest_images::Cache;
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -72,6 +73,7 @@ impl Drop for FreshCache {
 
 /// What cannot be removed now is removed by the next run that opens the cache. Links are removed, not what they lead to.
 fn discard(folder: &Path, lock_path: &Path) {
+    Store::forget(folder);
     drop(fs::remove_dir_all(folder));
     drop(fs::remove_file(lock_path));
 }

@@ -3,7 +3,7 @@
 
 use super::usage::cpu_time;
 use super::{BenchError, Plan};
-use crate::run::{CASE_DEADLINE, Request, Teller, run};
+use crate::run::{CASE_DEADLINE, Request, Stop, Teller, run};
 use guest_images::Cache;
 use reports::{CaseResult, Event, EventKind, Reader, Readers};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,7 +55,11 @@ pub(super) async fn pass(
     let watch = Watch::default();
     let before = cpu_time()?;
     let teller = Arc::new(Teller::new(Readers::new().with(watch.clone())));
-    run(request, Arc::clone(&teller), cancel.clone()).await?;
+    let stop = Stop {
+        at_once: cancel.clone(),
+        ..Stop::default()
+    };
+    run(request, Arc::clone(&teller), stop).await?;
     let wall = teller.elapsed();
     let cpu = cpu_time()?.saturating_sub(before);
     if cancel.is_cancelled() {

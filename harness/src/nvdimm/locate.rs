@@ -5,7 +5,7 @@ use super::stack::{Part, Place, Stack};
 use super::{MOUNT_POINT, NvdimmError, QUESTION, path_of};
 use crate::guest::agent::Agent;
 use guest_agent::address::{FileOffset, FsOffset, GuestPhysical, PAGE_SIZE};
-use guest_agent::call::{AskPmem, Outcome, Resolve, Space, SpaceMap, SpaceOwner};
+use guest_agent::call::{AskPmem, Outcome, Resolve, Space, SpaceMap, SpaceOwner, SpaceRecord};
 use serde::{Deserialize, Serialize};
 use testcases::{MetadataKind, Target};
 
@@ -112,6 +112,9 @@ pub async fn badblocks(agent: &Agent, stack: &Stack) -> Result<Vec<BadMemory>, N
     Ok(bad)
 }
 
+/// `FMR_OWN_UNKNOWN`, `<linux/fsmap.h>`: allocated, and nobody knows to whom.
+const UNKNOWN: u64 = 2;
+
 /// The first byte of the page that a target of the filesystem's own means; the error says what there is instead.
 pub fn choose(space: &Space, target: &Target) -> Result<FsOffset, String> {
     let group_size = u64::from(space.ag_blocks) * u64::from(space.block_size);
@@ -133,20 +136,25 @@ pub fn choose(space: &Space, target: &Target) -> Result<FsOffset, String> {
             ag,
         } => {
             let range = group(*ag)?;
-            let is_header = |owner: &SpaceOwner, start: FsOffset| {
-                *owner == SpaceOwner::AgHeader && start.0 == range.start
+            let is_header = |record: &SpaceRecord| match record.owner {
+                SpaceOwner::AgHeader => record.start.0 == range.start,
+                // Without rmapbt the kernel knows only what is free; a header is where it is all the same.
+                SpaceOwner::Other(UNKNOWN) => {
+                    record.start.0 <= range.start && range.start < record.start.0 + record.length
+                }
+                _ => false,
             };
             space
                 .records
                 .iter()
-                .find(|record| is_header(&record.owner, record.start))
-                .map(|record| record.start.page())
+                .any(is_header)
+                .then_some(FsOffset(range.start))
                 .ok_or_else(|| format!("GETFSMAP names no header at the beginning of AG {ag}"))
         }
         Target::FreeSpace { ag } => {
             let range = group(*ag)?;
             // The middle of the largest free extent: the allocator takes from the ends.
-            let whole_pages = |record: &guest_agent::call::SpaceRecord| {
+            let whole_pages = |record: &SpaceRecord| {
                 let first = record.start.0.next_multiple_of(PAGE_SIZE);
                 let end = (record.start.0 + record.length) / PAGE_SIZE * PAGE_SIZE;
                 (first < end).then(|| (end - first, first))
@@ -166,7 +174,6 @@ pub fn choose(space: &Space, target: &Target) -> Result<FsOffset, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use guest_agent::call::SpaceRecord;
 
     fn record(start: u64, length: u64, owner: SpaceOwner) -> SpaceRecord {
         SpaceRecord {
@@ -232,5 +239,23 @@ mod tests {
             "{page}"
         );
         assert_eq!(free(1), Err("AG 1 has no free page".to_owned()));
+    }
+
+    #[test]
+    fn without_a_reverse_map_a_header_is_where_it_must_be() {
+        let space = Space {
+            records: vec![
+                record(0, 0x8000, SpaceOwner::Other(UNKNOWN)),
+                record(0x8000, 0xff_0000, SpaceOwner::Free),
+                record(0xff_8000, 0x1_0000, SpaceOwner::Other(UNKNOWN)),
+            ],
+            ..space()
+        };
+        let target = |ag| Target::Metadata {
+            kind: MetadataKind::AgHeader,
+            ag,
+        };
+        assert_eq!(choose(&space, &target(0)), Ok(FsOffset(0)));
+        assert_eq!(choose(&space, &target(1)), Ok(FsOffset(0x100_0000)));
     }
 }

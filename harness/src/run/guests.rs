@@ -210,8 +210,13 @@ impl<'a> Guests<'a> {
             Err(Unmade::Template(error)) => {
                 known.cannot_clone = error.is_cannot_clone();
                 let why = chain(&error);
+                let who = if known.cannot_clone {
+                    "every case".to_owned()
+                } else {
+                    format!("every case that begins with the template {template}")
+                };
                 self.teller.note(format!(
-                    "every case boots a guest of its own, because no template can be kept: {why}"
+                    "{who} boots a guest of its own, because that cannot be kept: {why}"
                 ));
                 Made::Unkept
             }

@@ -8,15 +8,17 @@ mod background;
 mod case_run;
 mod guests;
 mod request;
+mod stop;
 mod teller;
 
 pub use request::{CASE_DEADLINE, Request};
+pub use stop::Stop;
 pub use teller::Teller;
 
 use crate::accel::Choice;
 use crate::guest::Hardware;
 use crate::qemu::{Machine, Program};
-use crate::snapshot::{Limits, Store};
+use crate::snapshot::Store;
 use crate::steps::chain;
 use accelerator::choose;
 use background::in_background;
@@ -30,9 +32,10 @@ use request::default_jobs;
 use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
+use stop::Running;
 use testcases::{Case, Isolation, KernelVersion};
-use tokio_util::sync::CancellationToken;
 
 /// Something the user named is wrong, found before anything was judged.
 #[derive(Debug, thiserror::Error)]
@@ -45,14 +48,10 @@ pub struct WrongKernel {
     pub source: guest_images::Error,
 }
 
-/// Runs it all, and tells `teller`, from `RunStarted` to `RunFinished`. Ends early when `cancel` is cancelled.
+/// Runs it all, and tells `teller`, from `RunStarted` to `RunFinished`. Ends early when `stop` says so.
 ///
 /// Fails, with nothing judged, when a kernel that the user named is none; that run has its end and its reports, too.
-pub async fn run(
-    request: Request,
-    teller: Arc<Teller>,
-    cancel: CancellationToken,
-) -> Result<ExitStatus, WrongKernel> {
+pub async fn run(request: Request, teller: Arc<Teller>, stop: Stop) -> Result<ExitStatus, WrongKernel> {
     let request = Arc::new(request);
     teller.tell(EventKind::RunStarted {
         taster: env!("CARGO_PKG_VERSION").to_owned(),
@@ -68,7 +67,14 @@ pub async fn run(
         results: Vec::new(),
         choice: None,
         store: OnceLock::new(),
+        running: Arc::default(),
+        stop: stop.clone(),
     };
+    let running = Arc::clone(&run.running);
+    let ears = Arc::clone(&run.teller);
+    let stopped = running.ended(&stop, |cases| {
+        ears.note(format!("interrupted: waiting for {}", cases.join(", ")));
+    });
     let out_of_time = async {
         match deadline {
             Some(deadline) => tokio::time::sleep(deadline).await,
@@ -77,10 +83,10 @@ pub async fn run(
     };
     let outcome = tokio::select! {
         outcome = run.all() => Some(outcome),
-        () = cancel.cancelled() => None,
+        () = stopped => None,
         () = out_of_time => None,
     };
-    let interrupted = cancel.is_cancelled();
+    let interrupted = stop.politely.is_cancelled() || stop.at_once.is_cancelled();
     if outcome.is_none() && !interrupted {
         let seconds = deadline.unwrap_or_default().as_secs();
         run.teller.note(format!(
@@ -115,6 +121,8 @@ struct Run {
     choice: Option<Result<Choice, String>>,
     /// Where templates are kept, once somebody has asked for it.
     store: OnceLock<Option<Store>>,
+    running: Arc<Running>,
+    stop: Stop,
 }
 
 impl Run {
@@ -139,6 +147,9 @@ impl Run {
             None => self.qemu().await,
         };
         for (name, kernel) in kernels {
+            if self.stop.politely.is_cancelled() {
+                return Ok(());
+            }
             match (kernel, &qemu) {
                 (Err(error), _) => self.all_broken(&name, &chain(&error)),
                 (_, Err(why)) => self.all_broken(&name, why),
@@ -281,8 +292,9 @@ impl Run {
         }
         // The longest first, so that none of them is what all wait for at the end.
         runnable.sort_by_key(|case| Reverse(case.steps.len()));
+        let (running, stop) = (Arc::clone(&self.running), self.stop.clone());
         let stages = runnable.iter().map(|case| {
-            Stage {
+            let stage = Stage {
                 case,
                 guests: &guests,
                 version: &version,
@@ -290,14 +302,24 @@ impl Run {
                 deadline: request.case_deadline,
                 out: &request.out,
                 teller: &teller,
+            };
+            let (name, running, stop) = (on(case.id.as_str(), &environment.kernel), &running, &stop);
+            async move {
+                if stop.politely.is_cancelled() {
+                    return None;
+                }
+                running.begin(&name);
+                Some((name, stage.run().await))
             }
-            .run()
         });
         let jobs = request.jobs.unwrap_or_else(|| default_jobs(request.isolation));
         // In this order whatever finishes first: what a run says does not depend on how many guests it had at once.
-        let mut running = stream::iter(stages).buffered(jobs.get());
-        while let Some(result) = running.next().await {
-            self.result(result);
+        let mut results = pin!(stream::iter(stages).buffered(jobs.get()));
+        while let Some(finished) = results.next().await {
+            if let Some((name, result)) = finished {
+                self.result(result);
+                running.end(&name);
+            }
         }
     }
 
@@ -306,7 +328,7 @@ impl Run {
         let Some(store) = self.store().cloned() else {
             return;
         };
-        match in_background(move || store.prune(Limits::DEFAULT)).await {
+        match in_background(move || store.prune()).await {
             Ok(pruned) if pruned.removed > 0 => self.teller.note(format!(
                 "{} templates that were not used for long are removed from the cache ({} MiB)",
                 pruned.removed,
@@ -330,7 +352,15 @@ impl Run {
             return None;
         }
         match Store::open(self.request.cache.root()) {
-            Ok(store) => Some(store),
+            Ok(store) => {
+                self.teller.note(match store.place() {
+                    Ok(place) => format!("templates are kept: {place}"),
+                    Err(why) => format!(
+                        "no new template can be kept, so cases that want one boot their guests: {why}"
+                    ),
+                });
+                Some(store)
+            }
             Err(error) => {
                 self.teller
                     .note(format!("every case boots a guest of its own: {}", chain(&error)));
@@ -381,6 +411,11 @@ fn precondition(case: &Case, kernel: &Kernel, version: &KernelVersion) -> Option
     }
     let missing: Vec<String> = kernel.missing.iter().map(ToString::to_string).collect();
     (!missing.is_empty()).then(|| format!("this kernel lacks what is needed: {}", missing.join("; ")))
+}
+
+/// How people call a case that runs.
+fn on(case: &str, kernel: &str) -> String {
+    format!("{case} on {kernel}")
 }
 
 /// The folder of one case's evidence, below `out`.

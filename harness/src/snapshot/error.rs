@@ -22,19 +22,25 @@ pub enum StoreError {
     },
     /// Too little room.
     #[error(
-        "the template `{name}` needs {needed} MiB, but {folder} has {free} MiB free; free some, or let the cache be \
-         elsewhere (TASTER_CACHE)"
+        "there is no room for the template `{name}`: {why}; free some, or let the cache be elsewhere (TASTER_CACHE)"
     )]
     NoRoom {
         /// The template.
         name: String,
-        /// MiB needed.
-        needed: u64,
-        /// Where.
-        folder: PathBuf,
-        /// MiB there.
-        free: u64,
+        /// What is needed, and what each home has.
+        why: String,
     },
+    /// A folder in a tmpfs that could be somebody else's.
+    #[error(
+        "{} is not a folder that this user alone may use (owner, mode 0700); remove it, or have it removed", .folder.display()
+    )]
+    NotPrivate {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// No folder at all.
+    #[error("there is no folder for templates")]
+    Homeless,
     /// Memory files that cannot be made or opened.
     #[error("the template's memory cannot be used")]
     Memory(#[from] MemoryError),

@@ -11,13 +11,18 @@
 
 mod copy;
 mod error;
+mod home;
 mod lock;
 mod manifest;
+mod prune;
 mod recipe;
 mod store;
+mod template;
 mod workshop;
 
 pub use error::{StoreError, TemplateError, Unmade};
+pub use prune::{Limits, Pruned};
 pub use recipe::{Key, Recipe};
-pub use store::{Limits, Made, Pruned, Store, Template};
+pub use store::{Made, Store};
+pub use template::Template;
 pub use workshop::Workshop;

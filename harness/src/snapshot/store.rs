@@ -2,33 +2,36 @@
 //! Templates kept between runs: complete or not there at all, shared, verified, pruned.
 //!
 //! ```text
-//! templates/KEY/           manifest.json, ram, nvdimm0…, state, console.log
-//! templates/tmp/KEY/       one that is being made
-//! templates/locks/KEY.make held by whoever makes it
-//! templates/locks/KEY.use  shared by everybody who uses it; its time is that of the last use
+//! HOME/KEY/           manifest.json, ram, nvdimm0…, state, console.log
+//! HOME/tmp/KEY/       one that is being made
+//! HOME/locks/KEY.make held by whoever makes it
+//! HOME/locks/KEY.use  shared by everybody who uses it; its time is that of the last use
 //! ```
 //!
-//! They lie in the cache folder, on disk, and the page cache serves them: memory that many clones share and that the
-//! kernel can take back. Locks are flock(2): they end with their holder, however it ends. Lock files stay, since
-//! removing one under somebody who waits would make two locks of it.
+//! There are two homes, see [`home`](super::home). Locks are flock(2): they end with their holder, however it ends.
+//! Lock files stay, since removing one under somebody who waits would make two locks of it.
 
 use super::copy::copy;
 use super::error::{Doing, StoreError, Unmade};
-use super::lock::{Kind, blocking, lock, open_lock};
+use super::home::{CHAIN, Home, choose};
+use super::lock::{Kind, blocking, lock};
 use super::manifest::{Entry, Flaw, Manifest, RAM, STATE, nvdimm};
+use super::prune::{Limits, Pruned, prune};
 use super::recipe::{Key, Recipe};
-use crate::guest::Origin;
-use crate::qemu::{Cloning, GuestMemory, Machine, MemoryFile, Sharing, free_bytes};
-use serde::de::DeserializeOwned;
-use std::fs::{self, File, Permissions, TryLockError};
+use super::template::Template;
+use crate::qemu::{Cloning, GuestMemory, Machine, MemoryFile};
+use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-/// Templates below the cache folder.
+/// Templates of one cache.
 #[derive(Debug, Clone)]
 pub struct Store {
-    root: PathBuf,
+    /// The better one first.
+    homes: Vec<Home>,
+    /// Why the disk is not among them, if it is not.
+    without_disk: Option<String>,
 }
 
 /// What the maker of a template brings; the state of the devices is in the folder that it was given.
@@ -44,52 +47,53 @@ pub struct Made {
     pub facts: serde_json::Value,
 }
 
-/// A verified template. As long as it is held it is not pruned.
-#[derive(Debug)]
-pub struct Template {
-    folder: PathBuf,
-    manifest: Manifest,
-    machine: Machine,
-    _in_use: File,
-}
-
-/// What may stay in the store.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Since the last use.
-    pub age: Duration,
-    /// Of all templates together, in bytes on disk.
-    pub size: u64,
-}
-
-impl Limits {
-    /// A fortnight, and 24 GiB: about 80 templates of 300 MiB.
-    pub const DEFAULT: Self = Self {
-        age: Duration::from_secs(14 * 24 * 3600),
-        size: 24 << 30,
-    };
-}
-
-/// What was pruned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Pruned {
-    /// Templates removed.
-    pub removed: usize,
-    /// Bytes on disk that they had.
-    pub freed: u64,
-    /// Bytes on disk of the templates that are left.
-    pub left: u64,
-}
-
 impl Store {
-    /// The store in the folder `cache`, which is made if it is not there.
+    /// The store of the cache in this folder.
+    ///
+    /// Fails if no folder for templates can be made, neither there nor in memory.
     pub fn open(cache: &Path) -> Result<Self, StoreError> {
-        let root = cache.join("templates");
-        for part in ["tmp", "locks"] {
-            let folder = root.join(part);
-            fs::create_dir_all(&folder).doing("create the folder", &folder)?;
+        Self::of(Home::on_disk(cache), Home::in_memory(cache))
+    }
+
+    fn of(disk: Home, memory: Home) -> Result<Self, StoreError> {
+        match disk.prepare() {
+            Ok(()) => Ok(Self {
+                homes: vec![disk, memory],
+                without_disk: None,
+            }),
+            // A full disk has no room for a folder either.
+            Err(why) => memory.prepare().map_err(|_| why).map(|()| Self {
+                homes: vec![memory],
+                without_disk: Some(format!("nothing can be put into {}", disk.root().display())),
+            }),
         }
-        Ok(Self { root })
+    }
+
+    /// Where new templates are put at the moment, and why there; or why there is no room for any. Makes nothing.
+    pub fn outlook(cache: &Path) -> Result<String, String> {
+        Self {
+            homes: vec![Home::on_disk(cache), Home::in_memory(cache)],
+            without_disk: None,
+        }
+        .place()
+    }
+
+    /// The same of this store.
+    pub fn place(&self) -> Result<String, String> {
+        let (_, text) = choose(&self.homes, CHAIN)?;
+        Ok(match &self.without_disk {
+            Some(why) => format!("{text}, because {why}"),
+            None => text,
+        })
+    }
+
+    /// Removes what is kept in memory for a cache that is no more. What cannot be removed is pruned by nobody, and gone
+    /// with the next reboot.
+    pub fn forget(cache: &Path) {
+        let home = Home::in_memory(cache);
+        if home.exists() {
+            drop(fs::remove_dir_all(home.root()));
+        }
     }
 
     /// The template that `recipe` describes for `machine`, from the store if it is there and undamaged, else made by
@@ -107,16 +111,7 @@ impl Store {
         if let Ok(template) = self.lookup(recipe, machine).await? {
             return Ok(template);
         }
-        let _making = lock(
-            &self.lock_path(&key, "make"),
-            Kind::Exclusive,
-            &format!(
-                "the template `{}`: another run is making it, waiting",
-                recipe.name()
-            ),
-            note,
-        )
-        .await?;
+        let _making = self.lock_for_making(recipe, note).await?;
         match self.lookup(recipe, machine).await? {
             Ok(template) => return Ok(template),
             Err(Flaw::Absent) => {}
@@ -125,16 +120,21 @@ impl Store {
                 recipe.name()
             )),
         }
-        let scratch = Scratch::new(self.root.join("tmp").join(key.as_str()))?;
+        // Before anything is done in vain; how much it needs exactly is known afterwards.
+        let home = self.with_room(recipe, LIKELY)?;
+        home.prepare()?;
+        let scratch = Scratch::new(home.scratch(&key))?;
         let brought = make(&scratch.0).await?;
-        let folder = self.folder(&key);
-        let keeping = (recipe.clone(), scratch, folder);
-        blocking(move || keep(&keeping.0, brought, &keeping.1.0, &keeping.2)).await??;
+        let needed = allocated(&brought.memory).doing("size the memory for", &scratch.0)?;
+        let home = self.with_room(recipe, needed)?;
+        home.prepare()?;
+        let keeping = (recipe.clone(), scratch, home.clone());
+        blocking(move || keep(&keeping.0, brought, keeping.1, &keeping.2)).await??;
         match self.lookup(recipe, machine).await? {
             Ok(template) => Ok(template),
             Err(flaw) => Err(StoreError::Io {
                 doing: "use the template just made in",
-                path: self.folder(&key),
+                path: home.folder(&key),
                 source: std::io::Error::other(match flaw {
                     Flaw::Absent => "it is gone".to_owned(),
                     Flaw::Damaged(how) => how,
@@ -144,91 +144,101 @@ impl Store {
         }
     }
 
-    /// The template, if it is there and undamaged. Marks it as used.
-    async fn lookup(&self, recipe: &Recipe, machine: &Machine) -> Result<Result<Template, Flaw>, StoreError> {
-        let key = recipe.key();
-        let path = self.lock_path(&key, "use");
-        // Held exclusively only while it is being removed.
-        let in_use = lock(&path, Kind::Shared, "", &|_| {}).await?;
-        in_use
-            .set_modified(SystemTime::now())
-            .doing("note the use in", &path)?;
-        let (folder, recipe) = (self.folder(&key), recipe.clone());
-        let (folder, verified) = blocking(move || {
-            let verified = Manifest::verified(&folder, &recipe);
-            (folder, verified)
-        })
-        .await?;
-        Ok(verified.map(|manifest| Template {
-            folder,
-            manifest,
-            machine: machine.clone(),
-            _in_use: in_use,
-        }))
+    fn with_room(&self, recipe: &Recipe, needed: u64) -> Result<&Home, StoreError> {
+        choose(&self.homes, needed)
+            .map(|(home, _)| home)
+            .map_err(|why| StoreError::NoRoom {
+                name: recipe.name().to_owned(),
+                why,
+            })
     }
 
-    /// Removes templates that were not used for longer than `limits` allow, then the longest unused ones until the rest
-    /// fits, but none that is in use or being made; and what killed runs left half-made.
-    pub fn prune(&self, limits: Limits) -> Result<Pruned, StoreError> {
-        let mut found = Vec::new();
-        for (name, folder) in folders(&self.root)? {
-            if ["tmp", "locks"].contains(&name.as_str()) {
-                continue;
-            }
-            let lock = self.root.join("locks").join(format!("{name}.use"));
-            let used = fs::metadata(&lock).and_then(|lock| lock.modified());
-            // Without a trace of use it is as old as can be.
-            let used = used.unwrap_or(SystemTime::UNIX_EPOCH);
-            let size = size_on_disk(&folder).doing("look into", &folder)?;
-            found.push((used, size, name, folder));
-        }
-        found.sort();
-        let now = SystemTime::now();
-        let mut pruned = Pruned {
-            left: found.iter().map(|(_, size, ..)| size).sum(),
-            ..Pruned::default()
-        };
-        for (used, size, name, folder) in found {
-            let old = now.duration_since(used).is_ok_and(|age| age > limits.age);
-            if (old || pruned.left > limits.size) && self.remove_unused(&name, &folder)? {
-                pruned.removed += 1;
-                pruned.freed += size;
-                pruned.left -= size;
+    /// The lock of the first home in which one can be had: a full disk may have no room even for that.
+    async fn lock_for_making(
+        &self,
+        recipe: &Recipe,
+        note: &(dyn Fn(&str) + Sync),
+    ) -> Result<File, StoreError> {
+        let busy = format!(
+            "the template `{}`: another run is making it, waiting",
+            recipe.name()
+        );
+        let mut failed = None;
+        for home in &self.homes {
+            let path = home.lock_path(recipe.key().as_str(), "make");
+            let locked = match home.prepare() {
+                Ok(()) => lock(&path, Kind::Exclusive, &busy, note).await,
+                Err(error) => Err(error),
+            };
+            match locked {
+                Ok(file) => return Ok(file),
+                Err(error) => {
+                    failed.get_or_insert(error);
+                }
             }
         }
-        for (name, folder) in folders(&self.root.join("tmp"))? {
-            self.remove_unused(&name, &folder)?;
+        Err(failed.unwrap_or(StoreError::Homeless))
+    }
+
+    /// The template, if it is there and undamaged. Marks it as used.
+    async fn lookup(&self, recipe: &Recipe, machine: &Machine) -> Result<Result<Template, Flaw>, StoreError> {
+        let mut flaw = Flaw::Absent;
+        for home in self.homes.iter().filter(|home| home.exists()) {
+            match lookup_in(home, recipe, machine).await? {
+                Ok(template) => return Ok(Ok(template)),
+                Err(Flaw::Absent) => {}
+                Err(damaged) => flaw = damaged,
+            }
+        }
+        Ok(Err(flaw))
+    }
+
+    /// Keeps each home within its limits.
+    pub fn prune(&self) -> Result<Pruned, StoreError> {
+        let mut pruned = Pruned::default();
+        for home in self.homes.iter().filter(|home| home.exists()) {
+            pruned += prune(home, Limits::of(home.medium()))?;
         }
         Ok(pruned)
     }
 
-    /// Removes a folder unless its template is being made or used.
-    fn remove_unused(&self, name: &str, folder: &Path) -> Result<bool, StoreError> {
-        let mut held = Vec::new();
-        for what in ["make", "use"] {
-            let path = self.root.join("locks").join(format!("{name}.{what}"));
-            let file = open_lock(&path)?;
-            match file.try_lock() {
-                Ok(()) => held.push(file),
-                Err(TryLockError::WouldBlock) => return Ok(false),
-                Err(TryLockError::Error(source)) => return Err(source).doing("lock", &path),
-            }
-        }
-        fs::remove_dir_all(folder).doing("remove", folder).map(|()| true)
-    }
-
     /// Whether there is a template of that name. It may still prove damaged when it is used.
     pub fn has(&self, key: &Key) -> bool {
-        self.folder(key).is_dir()
+        self.homes.iter().any(|home| home.folder(key).is_dir())
     }
+}
 
-    fn folder(&self, key: &Key) -> PathBuf {
-        self.root.join(key.as_str())
-    }
+/// What a template takes, roughly.
+const LIKELY: u64 = CHAIN / 3;
 
-    fn lock_path(&self, key: &Key, what: &str) -> PathBuf {
-        self.root.join("locks").join(format!("{key}.{what}"))
+async fn lookup_in(
+    home: &Home,
+    recipe: &Recipe,
+    machine: &Machine,
+) -> Result<Result<Template, Flaw>, StoreError> {
+    let key = recipe.key();
+    // On a full disk there is no room for the lock of what is not there.
+    if !home.folder(&key).exists() {
+        return Ok(Err(Flaw::Absent));
     }
+    let path = home.lock_path(key.as_str(), "use");
+    // Held exclusively only while it is being removed.
+    let in_use = lock(&path, Kind::Shared, "", &|_| {}).await?;
+    in_use
+        .set_modified(SystemTime::now())
+        .doing("note the use in", &path)?;
+    let (folder, recipe) = (home.folder(&key), recipe.clone());
+    let (folder, verified) = blocking(move || {
+        let verified = Manifest::verified(&folder, &recipe);
+        (folder, verified)
+    })
+    .await?;
+    Ok(verified.map(|manifest| Template {
+        folder,
+        manifest,
+        machine: machine.clone(),
+        _in_use: in_use,
+    }))
 }
 
 /// A folder that goes away unless it was moved elsewhere.
@@ -240,6 +250,20 @@ impl Scratch {
         remove(&path)?;
         fs::create_dir(&path).doing("create the folder", &path)?;
         Ok(Self(path))
+    }
+
+    /// This one if it is at `path` already, else a new one there with the same files.
+    fn moved_to(self, path: PathBuf) -> Result<Self, StoreError> {
+        if self.0 == path {
+            return Ok(self);
+        }
+        let other = Self::new(path)?;
+        for entry in fs::read_dir(&self.0).doing("read", &self.0)? {
+            let entry = entry.doing("read", &self.0)?;
+            let to = other.0.join(entry.file_name());
+            fs::copy(entry.path(), &to).doing("copy a file to", &to)?;
+        }
+        Ok(other)
     }
 }
 
@@ -257,15 +281,25 @@ fn remove(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Files the template: memory, manifest, then its name.
-fn keep(recipe: &Recipe, made: Made, scratch: &Path, folder: &Path) -> Result<(), StoreError> {
+/// What the files of a guest's memory hold: sparse files grow until their file system is full, so one looks before.
+fn allocated(memory: &GuestMemory) -> std::io::Result<u64> {
+    std::iter::once(&memory.ram)
+        .chain(&memory.nvdimms)
+        .map(|file| Ok(file.file().metadata()?.blocks() * 512))
+        .sum()
+}
+
+/// Files the template in `home`: memory, manifest, then its name.
+fn keep(recipe: &Recipe, made: Made, scratch: Scratch, home: &Home) -> Result<(), StoreError> {
+    let key = recipe.key();
+    let scratch = scratch.moved_to(home.scratch(&key))?;
+    let (scratch, folder) = (&scratch.0, home.folder(&key));
     let names = (0..made.memory.nvdimms.len()).map(nvdimm);
     let sources = std::iter::once(&made.memory.ram).chain(&made.memory.nvdimms);
     let files: Vec<(String, &MemoryFile)> = std::iter::once(RAM.to_owned())
         .chain(names)
         .zip(sources)
         .collect();
-    require_room(recipe, &files, scratch)?;
     let state = scratch.join(STATE);
     // QEMU before 8.2 opens a clone's memory for writing even though it maps it privately.
     let permissions = if made.cloning.sealed { 0o400 } else { 0o600 };
@@ -281,7 +315,7 @@ fn keep(recipe: &Recipe, made: Made, scratch: &Path, folder: &Path) -> Result<()
     }
     fs::set_permissions(&state, Permissions::from_mode(0o400)).doing("protect", &state)?;
     let manifest = Manifest {
-        key: recipe.key(),
+        key,
         name: recipe.name().to_owned(),
         recipe: recipe.parts().to_vec(),
         cloning: made.cloning,
@@ -291,129 +325,8 @@ fn keep(recipe: &Recipe, made: Made, scratch: &Path, folder: &Path) -> Result<()
     };
     manifest.write(scratch).doing("write the manifest in", scratch)?;
     // A damaged one; clones of it, if there are any, have its files open.
-    remove(folder)?;
-    fs::rename(scratch, folder).doing("rename into place", folder)
-}
-
-/// Sparse files grow until their file system is full, so look before.
-fn require_room(recipe: &Recipe, files: &[(String, &MemoryFile)], folder: &Path) -> Result<(), StoreError> {
-    let mut needed = 0;
-    for (_, file) in files {
-        needed += file
-            .file()
-            .metadata()
-            .doing("size the memory for", folder)?
-            .blocks()
-            * 512;
-    }
-    let free = free_bytes(folder).doing("look for room in", folder)?;
-    if free >= needed {
-        return Ok(());
-    }
-    Err(StoreError::NoRoom {
-        name: recipe.name().to_owned(),
-        needed: needed.div_ceil(1 << 20),
-        folder: folder.to_owned(),
-        free: free >> 20,
-    })
-}
-
-impl Template {
-    /// Its key.
-    pub fn key(&self) -> &Key {
-        &self.manifest.key
-    }
-
-    /// What people call it.
-    pub fn name(&self) -> &str {
-        &self.manifest.name
-    }
-
-    /// The machine that every clone is.
-    pub fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    /// What its maker learnt, if it is of this type.
-    pub fn facts<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        T::deserialize(&self.manifest.facts)
-    }
-
-    /// The folder with its files.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// How its QEMU saves and restores.
-    pub fn cloning(&self) -> Cloning {
-        self.manifest.cloning
-    }
-
-    /// Where clones come from.
-    pub(super) fn origin<'a>(&'a self, state: &'a Path) -> Origin<'a> {
-        Origin {
-            state,
-            route: self.manifest.cloning.route,
-            boot_id: &self.manifest.boot_id,
-        }
-    }
-
-    /// The file with the state of the devices.
-    pub(super) fn state(&self) -> PathBuf {
-        self.folder.join(STATE)
-    }
-
-    /// Its memory files, opened for a clone.
-    pub(super) fn private_memory(&self) -> Result<GuestMemory, StoreError> {
-        let sharing = if self.manifest.cloning.sealed {
-            Sharing::Sealed
-        } else {
-            Sharing::Private
-        };
-        let open = |name: &str, size| MemoryFile::open(&self.folder.join(name), size, sharing);
-        let nvdimms = self.machine.nvdimms.iter().enumerate();
-        Ok(GuestMemory {
-            ram: open(RAM, self.machine.memory)?,
-            nvdimms: nvdimms
-                .map(|(index, shape)| open(&nvdimm(index), shape.file_size()))
-                .collect::<Result<_, _>>()?,
-            place: format!(
-                "guest memory is that of the template `{}`, copied on write",
-                self.name()
-            ),
-        })
-    }
-
-    /// A copy of its memory, for a guest whose writes are to last.
-    pub(super) async fn copied_memory(&self) -> Result<GuestMemory, StoreError> {
-        let (from, to) = (self.private_memory()?, GuestMemory::create(&self.machine)?);
-        let folder = self.folder.clone();
-        blocking(move || {
-            let pairs = std::iter::once((&from.ram, &to.ram)).chain(from.nvdimms.iter().zip(&to.nvdimms));
-            for (from, to) in pairs {
-                copy(from.file(), to.file()).doing("copy guest memory from", &folder)?;
-            }
-            Ok(to)
-        })
-        .await?
-    }
-}
-
-fn folders(parent: &Path) -> Result<Vec<(String, PathBuf)>, StoreError> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(parent).doing("read", parent)? {
-        let entry = entry.doing("read", parent)?;
-        found.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
-    }
-    Ok(found)
-}
-
-fn size_on_disk(folder: &Path) -> std::io::Result<u64> {
-    let mut sum = 0;
-    for entry in fs::read_dir(folder)? {
-        sum += entry?.metadata()?.blocks() * 512;
-    }
-    Ok(sum)
+    remove(&folder)?;
+    fs::rename(scratch, &folder).doing("rename into place", &folder)
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 use super::error::{TemplateError, Unmade};
 use super::manifest::STATE;
 use super::recipe::Recipe;
-use super::store::{Made, Store, Template};
+use super::store::{Made, Store};
+use super::template::Template;
 use crate::guest::{BOOT_DEADLINE, Evidence, Guest, GuestError, Hardware};
 use crate::qemu::{Cloning, Machine};
 use guest_images::Image;

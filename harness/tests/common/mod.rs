@@ -9,12 +9,11 @@
 pub(crate) mod workbench;
 
 use guest_images::{Cache, KernelSpec};
-use harness::run::{CASE_DEADLINE, Request, Teller, run};
+use harness::run::{CASE_DEADLINE, Request, Stop, Teller, run};
 use reports::{CaseResult, Event, EventKind, Reader, Readers};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use testcases::{Case, CaseId, Isolation};
-use tokio_util::sync::CancellationToken;
 
 /// The user's.
 pub(crate) fn cache() -> Cache {
@@ -102,7 +101,7 @@ pub(crate) fn listened(request: Request) -> Told {
     let teller = Arc::new(Teller::new(Readers::new().with(listener.clone())));
     tokio::runtime::Runtime::new()
         .unwrap()
-        .block_on(run(request, teller, CancellationToken::new()))
+        .block_on(run(request, teller, Stop::default()))
         .unwrap();
     std::mem::take(&mut *listener.0.lock().unwrap())
 }

@@ -3,12 +3,13 @@
 
 use super::finding::Finding;
 use guest_images::survey::CacheFolder;
+use harness::snapshot::Store;
 
 /// Four kernels with their packages, QEMU, the guest's programs and some images; in bytes.
 const ROOM: u64 = 3 << 30;
 
 pub(super) fn examine(folder: &CacheFolder) -> Vec<Finding> {
-    vec![place(folder), room(folder), content(folder)]
+    vec![place(folder), room(folder), content(folder), templates(folder)]
 }
 
 /// What the first run from here would have to fetch, in a few words each. `qemu` says whether there is one.
@@ -67,6 +68,16 @@ fn content(folder: &CacheFolder) -> Finding {
         count => format!("{count} images"),
     };
     Finding::ok(SUBJECT, format!("{}; {images}", kernels.join(", ")))
+}
+
+/// Where a run would keep the states that guests are cloned from.
+fn templates(folder: &CacheFolder) -> Finding {
+    const SUBJECT: &str = "templates";
+    match Store::outlook(&folder.path) {
+        Ok(place) => Finding::ok(SUBJECT, place),
+        Err(why) => Finding::note(SUBJECT, format!("every case would boot its guest: {why}"))
+            .way_out("free some memory or disk, or name a roomier folder with --cache or in TASTER_CACHE"),
+    }
 }
 
 /// Bytes as people read them.

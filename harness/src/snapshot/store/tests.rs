@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+use super::super::home::Medium;
+use super::super::lock::open_lock;
 use super::*;
 use crate::accel::Accelerator;
-use crate::qemu::{Boot, Mebibytes, Nvdimm, Route};
+use crate::qemu::{Boot, Mebibytes, Nvdimm, Route, Sharing};
 use serde_json::json;
 use std::convert::Infallible;
 use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
+use std::time::Duration;
 
 fn machine() -> Machine {
     Machine {
@@ -48,6 +51,13 @@ fn made(scratch: &Path) -> Made {
     }
 }
 
+/// A store with a disk, on which this much is free, and 16 GiB of memory.
+fn store_in(folder: &Path, free: fn(&Path) -> std::io::Result<u64>) -> Store {
+    let disk = Home::with(&folder.join("templates"), Medium::Disk, free);
+    let memory = Home::with(&folder.join("private/memory"), Medium::Memory, |_| Ok(16 << 30));
+    Store::of(disk, memory).unwrap()
+}
+
 struct Place {
     folder: tempfile::TempDir,
     store: Store,
@@ -57,9 +67,13 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
+        Self::with_free(|_| Ok(u64::MAX))
+    }
+
+    fn with_free(free: fn(&Path) -> std::io::Result<u64>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self {
-            store: Store::open(folder.path()).unwrap(),
+            store: store_in(folder.path(), free),
             folder,
             notes: Mutex::default(),
             times_made: Mutex::default(),
@@ -78,6 +92,10 @@ impl Place {
             .unwrap()
     }
 
+    fn disk(&self) -> &Home {
+        &self.store.homes[0]
+    }
+
     fn times_made(&self) -> u32 {
         *self.times_made.lock().unwrap()
     }
@@ -94,7 +112,7 @@ impl Place {
 
     /// As if it had last been used so long ago.
     fn age(&self, name: &str, age: Duration) {
-        let lock = self.store.lock_path(&recipe(name).key(), "use");
+        let lock = self.disk().lock_path(recipe(name).key().as_str(), "use");
         let then = SystemTime::now() - age;
         open_lock(&lock).unwrap().set_modified(then).unwrap();
     }
@@ -245,7 +263,7 @@ async fn the_old_go_but_not_those_in_use() {
     for name in ["held", "old"] {
         place.age(name, 30 * DAY);
     }
-    let pruned = place.store.prune(Limits::DEFAULT).unwrap();
+    let pruned = prune(place.disk(), Limits::DISK).unwrap();
     assert_eq!(pruned.removed, 1);
     assert!(pruned.freed > 0 && pruned.left > 0);
     assert!(held.folder().exists());
@@ -262,14 +280,14 @@ async fn of_too_many_the_longest_unused_go_first() {
         drop(place.obtain(name).await);
         place.age(name, days * DAY);
     }
-    let all = place.store.prune(Limits::DEFAULT).unwrap().left;
+    let all = prune(place.disk(), Limits::DISK).unwrap().left;
     let limits = Limits {
         size: all - 1,
-        ..Limits::DEFAULT
+        ..Limits::DISK
     };
-    assert_eq!(place.store.prune(limits).unwrap().removed, 1);
-    assert!(!place.store.folder(&recipe("b").key()).exists());
-    assert!(place.store.folder(&recipe("a").key()).exists());
+    assert_eq!(prune(place.disk(), limits).unwrap().removed, 1);
+    assert!(!place.disk().folder(&recipe("b").key()).exists());
+    assert!(place.disk().folder(&recipe("a").key()).exists());
 }
 
 #[tokio::test]
@@ -278,6 +296,58 @@ async fn what_a_killed_run_left_is_swept() {
     let left = place.folder.path().join("templates/tmp/dead");
     fs::create_dir(&left).unwrap();
     fs::write(left.join(RAM), "half").unwrap();
-    place.store.prune(Limits::DEFAULT).unwrap();
+    prune(place.disk(), Limits::DISK).unwrap();
     assert_eq!(place.in_tmp(), 0);
+}
+
+#[tokio::test]
+async fn what_a_full_disk_cannot_keep_is_kept_in_memory_and_found_there() {
+    let place = Place::with_free(|_| Ok(0));
+    let first = place.obtain("xfs").await;
+    assert!(first.folder().starts_with(place.folder.path().join("private")));
+    let second = place.obtain("xfs").await;
+    assert_eq!((place.times_made(), second.folder()), (1, first.folder()));
+    assert!(place.store.has(first.key()));
+    assert!(place.store.place().unwrap().contains("in memory"));
+    assert_eq!(place.in_tmp(), 0);
+}
+
+#[tokio::test]
+async fn without_room_anywhere_nothing_is_made_in_vain() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = |medium| Home::with(&folder.path().join("private/store"), medium, |_| Ok(1 << 20));
+    let store = Store::of(home(Medium::Disk), home(Medium::Memory)).unwrap();
+    let make = async |_: &Path| -> Result<Made, Unmade<Infallible>> { panic!("made in vain") };
+    let result = store.obtain(&recipe("xfs"), &machine(), &|_| {}, make).await;
+    let Err(Unmade::Template(error)) = result else {
+        panic!("{result:?}");
+    };
+    let text = error.to_string();
+    assert!(
+        text.contains("`xfs`") && text.contains("200 MiB are wanted"),
+        "{text}"
+    );
+    assert!(store.place().is_err());
+}
+
+#[test]
+fn a_disk_that_takes_no_folder_is_done_without() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("templates"), "a file").unwrap();
+    let store = store_in(folder.path(), |_| Ok(u64::MAX));
+    let place = store.place().unwrap();
+    assert!(
+        place.contains("in memory") && place.contains("because nothing can be put into"),
+        "{place}"
+    );
+}
+
+#[test]
+fn what_was_begun_elsewhere_is_taken_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let scratch = Scratch::new(folder.path().join("one")).unwrap();
+    fs::write(scratch.0.join(STATE), "devices").unwrap();
+    let moved = scratch.moved_to(folder.path().join("two")).unwrap();
+    assert_eq!(fs::read(moved.0.join(STATE)).unwrap(), b"devices");
+    assert!(!folder.path().join("one").exists());
 }
