@@ -31,6 +31,7 @@ pub use cache::Cache;
 pub use error::Error;
 pub use image::{Image, build_image, prepare};
 pub use kernel::{
-    BootKind, Kernel, KernelSpec, KnownKernel, Missing, MissingOption, known_kernels, resolve_kernel,
+    BootKind, Kernel, KernelSpec, KnownKernel, Missing, MissingOption, Packaged, known_kernels, lay_out_tree,
+    packaged, resolve_kernel,
 };
 pub use progress::Progress;

@@ -6,6 +6,7 @@ mod catalogue;
 mod config;
 mod inspect;
 mod named;
+mod packaged;
 mod path;
 mod spec;
 mod tree;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use catalogue::{KnownKernel, known_kernels};
 pub use config::{Missing, MissingOption};
+pub use packaged::{Packaged, lay_out_tree, packaged};
 pub use spec::KernelSpec;
 
 use crate::cache::Cache;

@@ -24,7 +24,15 @@ pub(crate) fn pin_name(kernel: &str) -> String {
     format!("kernel-{kernel}")
 }
 
-pub(super) fn resolve(name: &str, cache: &Cache, progress: &dyn Progress) -> Result<Kernel, Error> {
+/// An entry of the cache made out of the packages of a named kernel, and its key; see [`packages::entry_from`].
+pub(super) fn entry(
+    name: &str,
+    kind: &'static str,
+    layout: &str,
+    cache: &Cache,
+    progress: &dyn Progress,
+    make: impl Fn(&[PathBuf], &Path) -> Result<(), Error>,
+) -> Result<(PathBuf, String), Error> {
     let catalogue = Catalogue::built_in()?;
     let recipe = catalogue.find(name).ok_or_else(|| catalogue.unknown(name))?;
     let wanted = Wanted {
@@ -39,11 +47,14 @@ pub(super) fn resolve(name: &str, cache: &Cache, progress: &dyn Progress) -> Res
             recipe.choose(found, repository.suites())
         },
     };
-    let recipe = format!("{LAYOUT} {}", inspect::needs_digest());
-    let (folder, key) =
-        packages::entry_from(&wanted, "kernels", &recipe, cache, progress, |files, folder| {
-            make(name, files, folder)
-        })?;
+    packages::entry_from(&wanted, kind, layout, cache, progress, make)
+}
+
+pub(super) fn resolve(name: &str, cache: &Cache, progress: &dyn Progress) -> Result<Kernel, Error> {
+    let layout = format!("{LAYOUT} {}", inspect::needs_digest());
+    let (folder, key) = entry(name, "kernels", &layout, cache, progress, |files, folder| {
+        make(name, files, folder)
+    })?;
     let path = folder.join(RECORD);
     let text = fs::read(&path).during("read", &path)?;
     let mut kernel: Kernel = serde_json::from_slice(&text).map_err(|error| Error::Make {
@@ -116,15 +127,15 @@ fn make(name: &str, files: &[PathBuf], folder: &Path) -> Result<(), Error> {
 }
 
 /// Where the parts are in unpacked kernel packages.
-struct Parts {
-    image: PathBuf,
-    config: PathBuf,
-    modules: PathBuf,
+pub(super) struct Parts {
+    pub(super) image: PathBuf,
+    pub(super) config: PathBuf,
+    pub(super) modules: PathBuf,
 }
 
 impl Parts {
     /// Up to 6.18 the image and configuration are in /boot, from 6.19 on with the modules.
-    fn find(unpacked: &Path) -> Result<Option<Self>, Error> {
+    pub(super) fn find(unpacked: &Path) -> Result<Option<Self>, Error> {
         for place in ["usr/lib/modules", "lib/modules"] {
             let place = unpacked.join(place);
             let Ok(found) = fs::read_dir(&place) else { continue };

@@ -38,6 +38,14 @@ pub enum BenchError {
         /// What the first of them came to.
         why: String,
     },
+    /// A case that was to be timed brought no verdict.
+    #[error("the case {case} was not judged, so it has no time: {why}")]
+    NotJudged {
+        /// Which.
+        case: String,
+        /// Why not.
+        why: String,
+    },
     /// A bare QEMU did not greet.
     #[error("a bare QEMU of the guests' machine did not start")]
     Bare(#[from] QemuError),
@@ -78,6 +86,9 @@ pub enum BenchError {
     /// Numbers of no measurement.
     #[error("nothing was measured: there were no rounds")]
     NoRounds,
+    /// A kernel of no version.
+    #[error("the kernel's version is not known here")]
+    Version(#[from] testcases::KernelVersionError),
     /// The run chose an accelerator that has no name here.
     #[error("the run's accelerator is not known here")]
     Accelerator(#[from] UnknownAccelerator),

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A cache with everything in it but templates: what a run finds that is the first with its image.
+//! A cache with everything in it but templates, or but images too: what a run finds that is the first with its image, or
+//! with its kernel.
 
 use super::BenchError;
 use crate::snapshot::Store;
 use guest_images::Cache;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -20,11 +22,23 @@ pub(super) struct FreshCache {
     _lock: File,
 }
 
-/// What runs make for themselves: [`Store`](crate::snapshot::Store).
-const TEMPLATES: &str = "templates";
+/// What a run finds nothing of, and makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Without {
+    /// Templates: [`Store`](crate::snapshot::Store).
+    Templates,
+    /// Images, and so templates of them.
+    Images,
+}
+
+impl Without {
+    fn leaves_out(self, name: &OsStr) -> bool {
+        name == "templates" || (self == Self::Images && name == "images")
+    }
+}
 
 impl FreshCache {
-    pub(super) fn over(real: &Cache) -> Result<Self, BenchError> {
+    pub(super) fn over(real: &Cache, without: Without) -> Result<Self, BenchError> {
         let name = format!("bench-{}", std::process::id());
         let lock_path = real.root().join("locks").join(&name);
         let folder = real.root().join("tmp").join(&name);
@@ -36,7 +50,7 @@ impl FreshCache {
         let linked = fs::read_dir(real.root()).and_then(|entries| {
             for entry in entries {
                 let entry = entry?;
-                if entry.file_name() != TEMPLATES {
+                if !without.leaves_out(&entry.file_name()) {
                     symlink(entry.path(), folder.join(entry.file_name()))?;
                 }
             }
@@ -91,7 +105,7 @@ mod tests {
         }
         fs::write(real.root().join("images/one"), "an image").unwrap();
 
-        let fresh = FreshCache::over(&real).unwrap();
+        let fresh = FreshCache::over(&real, Without::Templates).unwrap();
         let seen = fresh.cache.root().to_owned();
         assert_eq!(fs::read(seen.join("images/one")).unwrap(), b"an image");
         assert!(!seen.join("templates").exists());
@@ -102,6 +116,9 @@ mod tests {
 
         drop(fresh);
         assert!(!seen.exists());
+        let emptier = FreshCache::over(&real, Without::Images).unwrap();
+        assert!(!emptier.cache.root().join("images").exists());
+        drop(emptier);
         assert!(real.root().join("images/one").exists());
         assert!(real.root().join("templates/KEY").exists());
         assert!(!real.root().join("templates/OTHER").exists());

@@ -8,6 +8,7 @@ mod beginnings;
 mod endurance;
 mod error;
 mod fresh;
+mod others;
 mod report;
 mod spread;
 mod suite;
@@ -17,16 +18,18 @@ mod workplace;
 pub use beginnings::{Beginnings, CloneTimes};
 pub use endurance::{AtOnce, Soak};
 pub use error::BenchError;
+pub use others::BothWays;
 pub use report::{FirstVerdict, Report, Suite, Suites};
 pub use spread::Spread;
 pub use usage::{Belongings, HostFacts};
 
 use crate::snapshot::{Template, Workshop};
-use fresh::FreshCache;
-use guest_images::{Cache, KernelSpec};
+use fresh::{FreshCache, Without};
+use guest_images::progress::Silent;
+use guest_images::{Cache, KernelSpec, Packaged};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use suite::{Pass, pass};
+use suite::{Pass, pass, pass_on};
 use testcases::{Case, Isolation};
 use tokio_util::sync::CancellationToken;
 use workplace::Workplace;
@@ -83,7 +86,21 @@ async fn all(
     let template = workplace::template(&workshop, &wanted).await?;
 
     let rounds = beginnings(plan, &workplace, &workshop, &template, say).await?;
-    let passes = suites(plan, cancel, say).await?;
+    let packaged = match &plan.kernel {
+        KernelSpec::Named(name) => {
+            let found = guest_images::packaged(name, &plan.cache, &Silent);
+            Some(found.map_err(|source| BenchError::Images {
+                what: "packaged kernel",
+                source,
+            })?)
+        }
+        KernelSpec::Path { .. } | KernelSpec::Tree { .. } => None,
+    };
+    let case = match &packaged {
+        Some(packaged) => both_ways(plan, &workplace, &workshop, &template, packaged, say).await?,
+        None => None,
+    };
+    let passes = suites(plan, &workplace, packaged.as_ref(), cancel, say).await?;
     let soak = match plan.soak {
         Some(clones) => {
             say(&format!("soak: a vandal, then {clones} clones in a row"));
@@ -113,7 +130,8 @@ async fn all(
             clone: Suite::of(&passes.warm).ok_or(BenchError::NoRounds)?,
             boot: Suite::of(&passes.boot).ok_or(BenchError::NoRounds)?,
         },
-        first_verdict_s: FirstVerdict::of(&passes.cold, &passes.warm).ok_or(BenchError::NoRounds)?,
+        case,
+        first_verdict_s: FirstVerdict::of(&passes).ok_or(BenchError::NoRounds)?,
         soak,
         at_once,
     })
@@ -137,6 +155,32 @@ async fn beginnings(
     Beginnings::of(&rounds).ok_or(BenchError::NoRounds)
 }
 
+/// One case in a clone and in a guest that boots what is packaged; none if there is no case for this kernel.
+async fn both_ways(
+    plan: &Plan,
+    workplace: &Workplace,
+    workshop: &Workshop<'_>,
+    template: &Template,
+    packaged: &Packaged,
+    say: &(dyn Fn(&str) + Sync),
+) -> Result<Option<BothWays>, BenchError> {
+    let wanted = plan.cases.first().map(|case| case.template.clone());
+    let version = workplace.image.kernel.version.parse()?;
+    let Some(case) = others::chosen(&plan.cases, &wanted.unwrap_or_default(), &version) else {
+        return Ok(None);
+    };
+    let mut times = Vec::new();
+    for number in 1..=plan.rounds.get() {
+        say(&format!(
+            "{}, {number} of {}: in a clone, and in a guest that boots the packaged bzImage",
+            case.id, plan.rounds
+        ));
+        let subject = (case, &version);
+        times.push(others::round(workplace, workshop, template, subject, &packaged.bzimage).await?);
+    }
+    Ok(BothWays::of(case, &times))
+}
+
 /// Passes over the suite, by what they found when they began.
 #[derive(Default)]
 struct Passes {
@@ -146,10 +190,44 @@ struct Passes {
     boot: Vec<Pass>,
     /// No templates, and made them.
     cold: Vec<Pass>,
+    /// A build tree with a new vmlinux, and so neither image nor templates.
+    rebuilt: Vec<Pass>,
+}
+
+/// A pass over the suite with a kernel that differs from the plan's by what nobody looks at; none if there is no vmlinux.
+async fn rebuilt(
+    plan: &Plan,
+    workplace: &Workplace,
+    packaged: &Packaged,
+    cancel: &CancellationToken,
+) -> Result<Option<Pass>, BenchError> {
+    let images = |source| BenchError::Images {
+        what: "build tree",
+        source,
+    };
+    let tree = tempfile::Builder::new()
+        .prefix("taster-bench-")
+        .tempdir()
+        .map_err(|source| BenchError::io("make", "a temporary folder for a build tree", source))?;
+    let mark = jiff::Timestamp::now().to_string();
+    let kernel = &workplace.image.kernel;
+    if !guest_images::lay_out_tree(kernel, packaged, tree.path(), mark.as_bytes()).map_err(images)? {
+        return Ok(None);
+    }
+    let kernel = KernelSpec::Tree {
+        tree: tree.path().to_owned(),
+        modules: None,
+    };
+    let fresh = FreshCache::over(&plan.cache, Without::Images)?;
+    pass_on(plan, &kernel, &fresh.cache, Isolation::Clone, cancel)
+        .await
+        .map(Some)
 }
 
 async fn suites(
     plan: &Plan,
+    workplace: &Workplace,
+    packaged: Option<&Packaged>,
     cancel: &CancellationToken,
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<Passes, BenchError> {
@@ -165,10 +243,17 @@ async fn suites(
             .boot
             .push(pass(plan, &plan.cache, Isolation::Boot, cancel).await?);
         of("clones, with no template there yet");
-        let fresh = FreshCache::over(&plan.cache)?;
+        let fresh = FreshCache::over(&plan.cache, Without::Templates)?;
         passes
             .cold
             .push(pass(plan, &fresh.cache, Isolation::Clone, cancel).await?);
+        drop(fresh);
+        if let Some(packaged) = packaged {
+            of("clones, of a vmlinux that nobody has seen");
+            passes
+                .rebuilt
+                .extend(rebuilt(plan, workplace, packaged, cancel).await?);
+        }
     }
     Ok(passes)
 }

@@ -4,7 +4,7 @@
 use super::endurance::{AtOnce, Soak};
 use super::suite::Pass;
 use super::usage::HostFacts;
-use super::{Beginnings, Spread};
+use super::{Beginnings, BothWays, Passes, Spread};
 use serde::Serialize;
 use std::fmt::{self, Write};
 
@@ -28,6 +28,9 @@ pub struct Report {
     pub beginnings: Beginnings,
     /// The whole suite.
     pub suite: Suites,
+    /// One case, in a clone and as other harnesses run it; for kernels that are packaged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub case: Option<BothWays>,
     /// From the start of a run to its first verdict.
     pub first_verdict_s: FirstVerdict,
     /// Many clones in a row, if that was asked for.
@@ -87,15 +90,19 @@ pub struct FirstVerdict {
     pub cold: Spread,
     /// With the templates in the cache, too.
     pub warm: Spread,
+    /// Of a build tree whose vmlinux is new, so that image and templates are still to be made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_vmlinux: Option<Spread>,
 }
 
 impl FirstVerdict {
-    /// Of these passes; none if one of the two has none.
-    pub(super) fn of(cold: &[Pass], warm: &[Pass]) -> Option<Self> {
+    /// Of these passes; none if there are none.
+    pub(super) fn of(passes: &Passes) -> Option<Self> {
         let first = |passes: &[Pass]| Spread::of(passes.iter().map(|pass| pass.first.as_secs_f64()));
         Some(Self {
-            cold: first(cold)?,
-            warm: first(warm)?,
+            cold: first(&passes.cold)?,
+            warm: first(&passes.warm)?,
+            new_vmlinux: first(&passes.rebuilt),
         })
     }
 }
@@ -264,6 +271,20 @@ impl Report {
                 ),
             ],
         ];
+        if let (Some(new), Some(last)) = (self.first_verdict_s.new_vmlinux, groups.last_mut()) {
+            last.push(("first verdict, a vmlinux never seen", Value::Spread(new), "s"));
+        }
+        if let Some(case) = &self.case {
+            groups.push(vec![
+                ("one case: in a clone", Value::Spread(case.clone_s), "s"),
+                (
+                    "one case: booting the packaged bzImage",
+                    Value::Spread(case.packaged_boot_s),
+                    "s",
+                ),
+                ("packaged boot / clone", Value::Number(case.ratio), "×"),
+            ]);
+        }
         if let Some(soak) = &self.soak {
             groups.push(vec![("soak: first answer", Value::Spread(soak.answer_ms), "ms")]);
         }

@@ -4,7 +4,7 @@
 use super::usage::cpu_time;
 use super::{BenchError, Plan};
 use crate::run::{CASE_DEADLINE, Request, Stop, Teller, run};
-use guest_images::Cache;
+use guest_images::{Cache, KernelSpec};
 use reports::{CaseResult, Event, EventKind, Reader, Readers};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,9 +28,20 @@ pub(super) struct Pass {
     pub(super) accelerator: String,
 }
 
-/// Runs all cases, with guests from `isolation` and everything kept in `cache`.
+/// Runs all cases on the plan's kernel, with guests from `isolation` and everything kept in `cache`.
 pub(super) async fn pass(
     plan: &Plan,
+    cache: &Cache,
+    isolation: Isolation,
+    cancel: &CancellationToken,
+) -> Result<Pass, BenchError> {
+    pass_on(plan, &plan.kernel, cache, isolation, cancel).await
+}
+
+/// The same on another kernel.
+pub(super) async fn pass_on(
+    plan: &Plan,
+    kernel: &KernelSpec,
     cache: &Cache,
     isolation: Isolation,
     cancel: &CancellationToken,
@@ -41,7 +52,7 @@ pub(super) async fn pass(
         .map_err(|source| BenchError::io("make", "a temporary folder for evidence", source))?;
     let request = Request {
         cases: plan.cases.clone(),
-        kernels: vec![plan.kernel.clone()],
+        kernels: vec![kernel.clone()],
         qemu: plan.qemu.clone(),
         accelerator: None,
         isolation,

@@ -59,7 +59,13 @@ fn report() -> Report {
             clone: Suite::of(&clone).unwrap(),
             boot: Suite::of(&boot).unwrap(),
         },
-        first_verdict_s: FirstVerdict::of(&boot, &clone).unwrap(),
+        case: None,
+        first_verdict_s: FirstVerdict::of(&Passes {
+            warm: clone.to_vec(),
+            cold: boot.to_vec(),
+            ..Passes::default()
+        })
+        .unwrap(),
         soak: None,
         at_once: None,
     }
