@@ -113,7 +113,7 @@ fn a_cache_that_takes_no_templates_means_memory() {
     Store::forget(folder.path());
     assert_passed(&told, 1);
     assert_eq!(told.results[0].environment.isolation, "clone");
-    let noted = told.notes_with("templates are kept: ");
+    let noted = told.notes_with("templates are kept in ");
     assert!(
         noted.len() == 1 && noted[0].contains("in memory") && noted[0].contains("nothing can be put into"),
         "{:?}",

@@ -354,7 +354,7 @@ impl Run {
         match Store::open(self.request.cache.root()) {
             Ok(store) => {
                 self.teller.note(match store.place() {
-                    Ok(place) => format!("templates are kept: {place}"),
+                    Ok(place) => format!("templates are kept {place}"),
                     Err(why) => format!(
                         "no new template can be kept, so cases that want one boot their guests: {why}"
                     ),

@@ -174,11 +174,11 @@ pub(super) fn choose(homes: &[Home], needed: u64) -> Result<(&Home, String), Str
     for home in homes {
         let room = home.room();
         if room.as_ref().is_ok_and(|room| *room >= needed) {
-            let where_and_how_long = match home.medium {
+            let how_long = match home.medium {
                 Medium::Disk => "on disk",
                 Medium::Memory => "in memory, until they are pruned or the host reboots",
             };
-            let mut text = format!("{}, {where_and_how_long}", home.told(&room));
+            let mut text = format!("in {}, {how_long}", home.root.display());
             if !refused.is_empty() {
                 text = format!("{text}, because {}", refused.join(", "));
             }
@@ -210,7 +210,7 @@ mod tests {
         ];
         let (chosen, text) = choose(&homes, CHAIN).unwrap();
         assert_eq!(chosen.medium(), Medium::Disk);
-        assert_eq!(text, "/cache/templates has 4096 MiB free, on disk");
+        assert_eq!(text, "in /cache/templates, on disk");
 
         let full = [
             home("/cache/templates", Medium::Disk, |_| Ok(100 << 20)),
@@ -218,7 +218,7 @@ mod tests {
         ];
         let (chosen, text) = choose(&full, CHAIN).unwrap();
         assert_eq!(chosen.medium(), Medium::Memory);
-        assert!(text.contains("3072 MiB to spare"), "{text}");
+        assert!(text.starts_with("in /dev/shm/x/y, in memory, until"), "{text}");
         assert!(
             text.ends_with("because /cache/templates has 100 MiB free"),
             "{text}"

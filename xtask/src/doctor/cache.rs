@@ -74,7 +74,7 @@ fn content(folder: &CacheFolder) -> Finding {
 fn templates(folder: &CacheFolder) -> Finding {
     const SUBJECT: &str = "templates";
     match Store::outlook(&folder.path) {
-        Ok(place) => Finding::ok(SUBJECT, place),
+        Ok(place) => Finding::ok(SUBJECT, format!("kept {place}")),
         Err(why) => Finding::note(SUBJECT, format!("every case would boot its guest: {why}"))
             .way_out("free some memory or disk, or name a roomier folder with --cache or in TASTER_CACHE"),
     }
