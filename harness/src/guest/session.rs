@@ -230,27 +230,6 @@ impl Worker {
         let mut line = Vec::new();
         let mut complaint = Vec::new();
         loop {
-            let mut heard_something = false;
-            while let Some(bytes) = read_some(&mut channel.stream(0))? {
-                heard_something = true;
-                line.extend_from_slice(&bytes);
-                for complete in take_lines(&mut line) {
-                    if self.heard.send(Heard::Line(complete)).is_err() {
-                        return Ok("nobody listens".to_owned());
-                    }
-                }
-            }
-            while let Some(bytes) = read_some(&mut channel.stderr())? {
-                heard_something = true;
-                complaint.extend_from_slice(&bytes);
-            }
-            if channel.eof() {
-                let complaint = String::from_utf8_lossy(&complaint);
-                return Ok(match complaint.trim() {
-                    "" => "the agent in the guest ended".to_owned(),
-                    said => format!("the agent in the guest ended: {said}"),
-                });
-            }
             for word in self.words.try_iter() {
                 match word {
                     Word::Bytes(bytes) => unsent.extend(bytes),
@@ -261,16 +240,40 @@ impl Worker {
                     }
                 }
             }
-            let said_something = match channel.write(&unsent) {
-                _ if unsent.is_empty() => false,
-                Ok(length) => {
-                    unsent.drain(..length);
-                    true
+            let mut something_happened = false;
+            if !unsent.is_empty() {
+                match channel.write(&unsent) {
+                    Ok(length) => {
+                        unsent.drain(..length);
+                        something_happened = true;
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(error),
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
-                Err(error) => return Err(error),
-            };
-            if !heard_something && !said_something {
+            }
+            while let Some(bytes) = read_some(&mut channel.stderr())? {
+                something_happened = true;
+                complaint.extend_from_slice(&bytes);
+            }
+            // Last before waiting: whatever libssh2 is asked for, it takes all that has arrived off the socket, and keeps
+            // what it was not asked for. The socket would never tell of that.
+            while let Some(bytes) = read_some(&mut channel.stream(0))? {
+                something_happened = true;
+                line.extend_from_slice(&bytes);
+                for complete in take_lines(&mut line) {
+                    if self.heard.send(Heard::Line(complete)).is_err() {
+                        return Ok("nobody listens".to_owned());
+                    }
+                }
+            }
+            if channel.eof() {
+                let complaint = String::from_utf8_lossy(&complaint);
+                return Ok(match complaint.trim() {
+                    "" => "the agent in the guest ended".to_owned(),
+                    said => format!("the agent in the guest ended: {said}"),
+                });
+            }
+            if !something_happened {
                 self.wait(session, poll_on, !unsent.is_empty())?;
             }
         }
