@@ -12,6 +12,8 @@ pub mod inject;
 pub mod judge;
 pub mod nvdimm;
 pub mod observe;
+pub mod oracle;
+pub mod places;
 pub mod qemu;
 pub mod run;
 pub mod snapshot;

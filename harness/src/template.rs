@@ -12,10 +12,10 @@
 use crate::guest::agent::{Agent, CallError};
 use crate::guest::{Death, Guest};
 use crate::nvdimm::{self, NvdimmError, Pmem, Stack};
-use crate::observe::probes;
+use crate::observe::{probes, splat};
 use crate::qemu::{Machine, Mebibytes, Nvdimm};
 use crate::snapshot::{Key, Recipe, Template as Kept, Unmade, Workshop};
-use guest_agent::call::{AskLacking, Outcome};
+use guest_agent::call::{AskLacking, Outcome, ReadLog};
 use guest_images::Image;
 use guest_images::qemu::Qemu;
 use serde::Serialize;
@@ -49,6 +49,9 @@ pub enum TemplateError {
         #[source]
         source: serde_json::Error,
     },
+    /// The kernel printed a warning, an oops or a stall meanwhile.
+    #[error("the kernel complained while it was brought into its template: {0}")]
+    Complained(String),
     /// The guest died of it.
     #[error("{how}, while it was brought into its template")]
     Died {
@@ -119,21 +122,46 @@ pub fn nvdimms(wanted: &Template) -> Vec<Nvdimm> {
         .collect()
 }
 
+/// What becomes of a template whose kernel complained while it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Complaints {
+    Refused,
+    Kept,
+}
+
 /// Takes the templates from the workshop's store; what is not there is made. `machine` is that of the template.
+///
+/// Every clone has the log of its template, so a stall on a host that was short of time for once would fail every case to come.
+/// A kernel that complains is tried once more; one that does so again means it, and the cases are to say so.
 pub async fn keep(
     workshop: &Workshop<'_>,
     machine: &Machine,
     wanted: &Template,
 ) -> Result<Chain, Unmade<TemplateError>> {
+    match keep_once(workshop, machine, wanted, Complaints::Refused).await {
+        Err(Unmade::Steps(error @ TemplateError::Complained(_))) => {
+            (workshop.note)(&format!("{error}; it is made once more"));
+            keep_once(workshop, machine, wanted, Complaints::Kept).await
+        }
+        kept => kept,
+    }
+}
+
+async fn keep_once(
+    workshop: &Workshop<'_>,
+    machine: &Machine,
+    wanted: &Template,
+    complaints: Complaints,
+) -> Result<Chain, Unmade<TemplateError>> {
     let booted = workshop
         .booted(BOOTED, machine, &observing_words(), async |guest: &Guest| {
-            done(guest, observe(guest).await).await
+            done(guest, observe(guest).await, complaints).await
         })
         .await?;
     let fsdax = workshop
         .after(FSDAX, &booted, &fsdax_words(), async |guest: &Guest| {
             let made = make_fsdax(&guest.agent, machine).await;
-            done(guest, made.map(Stack::plain)).await
+            done(guest, made.map(Stack::plain), complaints).await
         })
         .await?;
     let Template::Xfs(wanted) = wanted else {
@@ -147,7 +175,7 @@ pub async fn keep(
     let xfs = workshop
         .after(XFS, &fsdax, &filesystem_words(wanted), async |guest: &Guest| {
             let made = make_filesystem(&guest.agent, below.into_pmems(), wanted).await;
-            done(guest, made).await
+            done(guest, made, complaints).await
         })
         .await?;
     Ok(Chain {
@@ -193,12 +221,25 @@ pub async fn bring(guest: &Guest, machine: &Machine, wanted: &Template) -> Resul
 async fn done<T: Serialize>(
     guest: &Guest,
     brought: Result<T, TemplateError>,
+    complaints: Complaints,
 ) -> Result<serde_json::Value, TemplateError> {
     let learnt = told(guest, brought).await?;
+    if complaints == Complaints::Refused
+        && let Some(complaint) = complaint(guest).await?
+    {
+        return Err(TemplateError::Complained(complaint));
+    }
     serde_json::to_value(learnt).map_err(|source| TemplateError::Facts {
         template: "just made".to_owned(),
         source,
     })
+}
+
+/// The first thing that the kernel has complained of since it booted.
+async fn complaint(guest: &Guest) -> Result<Option<String>, TemplateError> {
+    let records = guest.agent.call(ReadLog { since: 0 }, PREPARATION).await?;
+    let lines = records.iter().flat_map(|record| record.text.lines());
+    Ok(splat::find(lines).into_iter().next().map(|splat| splat.title))
 }
 
 /// A failure is told with the guest's death, if it died of it.

@@ -11,7 +11,7 @@ mod common;
 
 use common::workbench::{Workbench, ask};
 use guest_agent::address::FileOffset;
-use guest_agent::call::{Outcome, ReadAt, Run, Unmount, WriteFile};
+use guest_agent::call::{ChangeFile, FileChange, Fill, Outcome, ReadAt, Run, Unmount};
 use guest_agent::victim::Ended;
 use harness::guest::{Death, Guest};
 use harness::nvdimm::{self, Dax};
@@ -35,6 +35,8 @@ async fn assert_sound(guest: &Guest, template: &Template) {
             path: nvdimm::path_of(".taster-proof"),
             offset: FileOffset(0),
             length: 8192,
+            direct: false,
+            checksum: false,
         };
         let Outcome::Done(proof) = guest.agent.call(call, PATIENCE).await.unwrap() else {
             panic!("the proof of DAX cannot be read");
@@ -101,7 +103,7 @@ async fn what_a_clone_destroys_is_whole_in_the_next() {
 
     let vandal = bench.clone_of(&store, &chain.xfs, folder.path()).await;
     let wrote = ask(&vandal, "echo scribble > /mnt/.taster-proof && sync").await;
-    assert_eq!(wrote.ended, Ended::Exited(0), "{wrote:?}");
+    assert_eq!(wrote.ended, Some(Ended::Exited(0)), "{wrote:?}");
     let filled = ask(&vandal, FILL).await;
     // The device's end is what stops it.
     assert!(filled.stderr.contains("No space left on device"), "{filled:?}");
@@ -110,6 +112,7 @@ async fn what_a_clone_destroys_is_whole_in_the_next() {
         argv: ["sh", "-c", "echo c > /proc/sysrq-trigger"]
             .map(str::to_owned)
             .to_vec(),
+        deadline_ms: None,
     };
     let (answer, death) = tokio::join!(vandal.agent.call(call, PATIENCE), vandal.wait_for_end());
     assert!(answer.is_err(), "the guest survived its panic: {answer:?}");
@@ -138,12 +141,12 @@ async fn two_clones_at_once_are_alone() {
     assert_ne!(one.pid(), two.pid());
     for (guest, own, fill) in [(&one, "one", 1), (&two, "two", 2)] {
         for (file, fill) in [(own, fill), ("both", fill)] {
-            let call = WriteFile {
+            let change = FileChange::WriteNew {
                 path: nvdimm::path_of(file),
                 size: 1 << 20,
-                fill,
+                fill: Fill::Byte(fill),
             };
-            let written = guest.agent.call(call, PATIENCE).await.unwrap();
+            let written = guest.agent.call(ChangeFile { change }, PATIENCE).await.unwrap();
             assert!(matches!(written, Outcome::Done(())), "{file}: {written:?}");
         }
         // Ordinary memory, too.
@@ -160,6 +163,8 @@ async fn two_clones_at_once_are_alone() {
             path: nvdimm::path_of("both"),
             offset: FileOffset(0),
             length: 2 << 20,
+            direct: false,
+            checksum: false,
         };
         let Outcome::Done(both) = guest.agent.call(call, PATIENCE).await.unwrap() else {
             panic!("`both` cannot be read in {own}");

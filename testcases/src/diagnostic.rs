@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
+use crate::source::{Source, Sources};
+
 /// A place in a text, both numbers counted from 1, the column in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
@@ -14,29 +16,6 @@ pub struct Position {
     pub line: usize,
     /// The character in the line.
     pub column: usize,
-}
-
-/// Where the lines of a text begin.
-pub(crate) struct Lines(Vec<usize>);
-
-impl Lines {
-    pub(crate) fn of(text: &str) -> Self {
-        Self(
-            std::iter::once(0)
-                .chain(text.match_indices('\n').map(|(newline, _)| newline + 1))
-                .collect(),
-        )
-    }
-
-    /// The place of the byte `offset` of the same text.
-    pub(crate) fn position(&self, text: &str, offset: usize) -> Position {
-        let line = self.0.partition_point(|start| *start <= offset).max(1);
-        let start = self.0.get(line - 1).copied().unwrap_or(0);
-        Position {
-            line,
-            column: text.get(start..offset).map_or(0, |before| before.chars().count()) + 1,
-        }
-    }
 }
 
 /// A part of the file, and what it has to do with the mistake.
@@ -53,7 +32,9 @@ pub struct Diagnostic {
     primary: Option<Label>,
     secondary: Vec<Label>,
     help: Option<String>,
+    note: Option<String>,
     position: Option<Position>,
+    included: Option<PathBuf>,
 }
 
 impl Diagnostic {
@@ -63,7 +44,9 @@ impl Diagnostic {
             primary: None,
             secondary: Vec::new(),
             help: None,
+            note: None,
             position: None,
+            included: None,
         }
     }
 
@@ -91,6 +74,27 @@ impl Diagnostic {
         self
     }
 
+    /// Says under which circumstances it is wrong.
+    pub(crate) fn note(mut self, note: impl AsRef<str>) -> Self {
+        self.note = Some(printable(note.as_ref()));
+        self
+    }
+
+    /// The same of a text that does not stand at the beginning of all texts, but here.
+    pub(crate) fn moved(mut self, base: usize) -> Self {
+        let labels = self.primary.iter_mut().chain(&mut self.secondary);
+        for label in labels {
+            label.span = label.span.start + base..label.span.end + base;
+        }
+        self
+    }
+
+    /// Whether the two say the same of the same place.
+    pub(crate) fn repeats(&self, other: &Self) -> bool {
+        let place = |diagnostic: &Self| diagnostic.primary.as_ref().map(|label| label.span.clone());
+        self.title == other.title && place(self) == place(other)
+    }
+
     /// What is wrong, in one sentence.
     pub fn title(&self) -> &str {
         &self.title
@@ -101,38 +105,77 @@ impl Diagnostic {
         self.help.as_deref()
     }
 
+    /// The included file in which it is wrong; nothing if it is the case's own.
+    pub fn included(&self) -> Option<&Path> {
+        self.included.as_deref()
+    }
+
     /// Where it is wrong; nothing when the file could not be read at all.
     pub fn position(&self) -> Option<Position> {
         self.position
     }
 
-    fn group<'a>(&'a self, source: &'a str, path: &'a str) -> Group<'a> {
+    fn group<'a>(&'a self, sources: &'a Sources, path: &'a str) -> Group<'a> {
         let title = Level::ERROR.primary_title(self.title.as_str());
-        let mut group = match &self.primary {
-            Some(primary) => {
-                let secondary = self.secondary.iter().map(|label| {
-                    AnnotationKind::Context
-                        .span(label.span.clone())
-                        .label(label.text.as_str())
-                });
-                title.element(
-                    Snippet::source(source)
-                        .path(path)
-                        .annotation(
-                            AnnotationKind::Primary
-                                .span(primary.span.clone())
-                                .label(primary.text.as_str()),
-                        )
-                        .annotations(secondary),
-                )
+        let chain = self
+            .primary
+            .as_ref()
+            .map_or_else(Vec::new, |primary| sources.chain(primary.span.start));
+        // A file that is only pointed at comes last.
+        let mut chain = chain;
+        for label in &self.secondary {
+            if let Some(source) = sources.of(label.span.start)
+                && !chain.iter().any(|known| known.base == source.base)
+                && self.primary.is_some()
+            {
+                chain.push(source);
             }
+        }
+        let mut elements = Vec::new();
+        let mut included: Option<&Range<usize>> = None;
+        for source in chain {
+            let here = |place: usize| sources.of(place).is_some_and(|theirs| theirs.base == source.base);
+            let primary = self.primary.iter().filter(|label| here(label.span.start));
+            let primary = primary.map(|label| (AnnotationKind::Primary, &label.span, label.text.as_str()));
+            // Where the text before this one is included.
+            let from = included
+                .filter(|from| here(from.start))
+                .map(|from| (AnnotationKind::Context, from, "included here"));
+            let secondary = self.secondary.iter().filter(|label| here(label.span.start));
+            let secondary =
+                secondary.map(|label| (AnnotationKind::Context, &label.span, label.text.as_str()));
+            let annotations = primary.chain(from).chain(secondary);
+            elements.push(
+                Snippet::source(source.text.as_str())
+                    .path(printable(&source.path.to_string_lossy()))
+                    .annotations(
+                        annotations.map(|(kind, span, label)| kind.span(within(source, span)).label(label)),
+                    ),
+            );
+            included = source.from.as_ref();
+        }
+        let mut elements = elements.into_iter();
+        let mut group = match elements.next() {
+            Some(first) => title.element(first),
             None => title.element(Origin::path(path)),
         };
+        for snippet in elements {
+            group = group.element(snippet);
+        }
+        if let Some(note) = &self.note {
+            group = group.element(Level::NOTE.message(note.as_str()));
+        }
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help.as_str()));
         }
         group
     }
+}
+
+/// A range of all texts as one of this text.
+fn within(source: &Source, span: &Range<usize>) -> Range<usize> {
+    let inner = |place: usize| place.saturating_sub(source.base).min(source.text.len());
+    inner(span.start)..inner(span.end)
 }
 
 /// Everything that is wrong with one case file.
@@ -142,7 +185,7 @@ impl Diagnostic {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostics {
     path: PathBuf,
-    source: String,
+    sources: Sources,
     found: Vec<Diagnostic>,
     /// These are not all.
     more: bool,
@@ -152,21 +195,27 @@ pub struct Diagnostics {
 pub(crate) const ENOUGH: usize = 32;
 
 impl Diagnostics {
-    /// Gathers what was found, in the order of the file.
-    pub(crate) fn new(path: &Path, source: &str, mut found: Vec<Diagnostic>) -> Self {
-        let lines = Lines::of(source);
+    /// Gathers what was found in one text.
+    pub(crate) fn new(path: &Path, source: &str, found: Vec<Diagnostic>) -> Self {
+        Self::of(Sources::new(path, source), found)
+    }
+
+    /// Gathers what was found, in the order of the texts.
+    pub(crate) fn of(sources: Sources, mut found: Vec<Diagnostic>) -> Self {
         for diagnostic in &mut found {
-            diagnostic.position = diagnostic
-                .primary
-                .as_ref()
-                .map(|primary| lines.position(source, primary.span.start));
+            let start = diagnostic.primary.as_ref().map(|primary| primary.span.start);
+            diagnostic.position = start.map(|start| sources.position(start));
+            diagnostic.included = start
+                .and_then(|start| sources.of(start))
+                .filter(|source| source.from.is_some())
+                .map(|source| source.path.clone());
         }
-        found.sort_by_key(|diagnostic| diagnostic.position);
+        found.sort_by_key(|diagnostic| diagnostic.primary.as_ref().map(|primary| primary.span.start));
         let more = found.len() > ENOUGH;
         found.truncate(ENOUGH);
         Self {
-            path: path.to_owned(),
-            source: source.to_owned(),
+            path: sources.main().map(|main| main.path.clone()).unwrap_or_default(),
+            sources,
             found,
             more,
         }
@@ -192,7 +241,7 @@ impl Diagnostics {
         let mut drawn: Vec<_> = self
             .found
             .iter()
-            .map(|diagnostic| renderer.render(&[diagnostic.group(&self.source, &path)]))
+            .map(|diagnostic| renderer.render(&[diagnostic.group(&self.sources, &path)]))
             .collect();
         if self.more {
             drawn.push(format!(
@@ -201,6 +250,29 @@ impl Diagnostics {
         }
         drawn.join("\n\n")
     }
+}
+
+/// The same mistakes found several times over, under several circumstances: each once, and where it was not found under
+/// all of them, with a word on when.
+pub(crate) fn merged(all: Vec<(String, Vec<Diagnostic>)>) -> Vec<Diagnostic> {
+    let count = all.len();
+    let mut merged: Vec<(Diagnostic, Vec<String>)> = Vec::new();
+    for (circumstance, found) in all {
+        for diagnostic in found {
+            match merged.iter_mut().find(|(known, _)| known.repeats(&diagnostic)) {
+                Some((_, when)) if when.last() == Some(&circumstance) => {}
+                Some((_, when)) => when.push(circumstance.clone()),
+                None => merged.push((diagnostic, vec![circumstance.clone()])),
+            }
+        }
+    }
+    let noted = |(diagnostic, when): (Diagnostic, Vec<String>)| match when.as_slice() {
+        all if all.len() == count => diagnostic,
+        [] => diagnostic,
+        [only] => diagnostic.note(only),
+        [first, others @ ..] => diagnostic.note(format!("{first}, and {} more", others.len())),
+    };
+    merged.into_iter().map(noted).collect()
 }
 
 impl<'a> IntoIterator for &'a Diagnostics {

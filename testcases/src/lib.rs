@@ -11,20 +11,29 @@
 //! where it stands. The crate knows nothing of guests, of QEMU or of reports.
 
 mod check;
+mod coverage;
 mod diagnostic;
 mod document;
+mod library;
 mod load;
 mod lower;
 mod model;
+mod show;
+mod source;
 mod suggest;
 mod syntax;
 mod value;
 
+pub use coverage::{Coverage, CoverageError};
 pub use diagnostic::{Diagnostic, Diagnostics, Position};
-pub use document::json_schema;
-pub use load::{DiscoverError, discover, load, load_all, parse};
+pub use document::{json_schema, steps_schema};
+pub use library::{DiscoverError, discover};
+pub use load::{load, load_all, parse, parse_all};
 pub use model::*;
+pub use show::show;
 pub use value::{
-    Bytes, BytesError, Errno, ErrnoError, FileName, KernelRange, KernelRangeError, KernelVersion,
-    KernelVersionError, NameError, ReturnCode, VictimName,
+    Bytes, BytesError, Count, CountError, Errno, ErrnoError, FileName, FilePath, Fill, Glob, GlobError,
+    KernelRange, KernelRangeError, KernelVersion, KernelVersionError, MarkName, NameError, ParameterName,
+    Pattern, Placeholder, ReturnCode, Row, Seconds, SecondsError, Sha256, Sha256Error, ThreadName,
+    VictimName,
 };

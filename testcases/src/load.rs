@@ -1,25 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From files to cases.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::check::check;
-use crate::diagnostic::{Diagnostic, Diagnostics, Lines};
-use crate::document::Document;
-use crate::lower;
-use crate::model::{Case, CaseId, CaseIdError, Step};
+use crate::diagnostic::{Diagnostic, Diagnostics, merged};
+use crate::library::{DiscoverError, LARGEST, Library, bytes_of, discover, no_file, too_large};
+use crate::lower::{self, Parts};
+use crate::model::{Case, CaseId, CaseIdError, Included, Step};
+use crate::source::Sources;
 use crate::syntax;
 
-/// A case is a page or two of text; whatever is longer than this many bytes is no case.
-const LARGEST: u64 = 1 << 20;
-
-/// Reads the case in the file `path`, which lies below `root`, the folder of cases.
+/// Reads the cases in the file `path`, which lies below `root`, the folder of cases: one, or where it has parameters one for
+/// each of their combinations.
 ///
 /// # Errors
 /// Everything that is wrong with the file, be it that it cannot be read.
-pub fn load(path: &Path, root: &Path) -> Result<Case, Diagnostics> {
+pub fn load(path: &Path, root: &Path) -> Result<Vec<Case>, Diagnostics> {
     let refuse = |diagnostic: Diagnostic| Diagnostics::new(path, "", vec![diagnostic]);
     if path.is_dir() {
         return Err(refuse(no_file("a folder")));
@@ -31,7 +28,7 @@ pub fn load(path: &Path, root: &Path) -> Result<Case, Diagnostics> {
     })?;
     let bytes = bytes_of(path).map_err(|diagnostic| refuse(*diagnostic))?;
     match std::str::from_utf8(&bytes) {
-        Ok(source) => parse(source, path, id),
+        Ok(source) => read(source, path, id, Some(root)),
         Err(error) => Err(not_utf8(path, &bytes, error.valid_up_to())),
     }
 }
@@ -48,95 +45,103 @@ fn id_of(path: &Path, root: &Path) -> Result<CaseId, CaseIdError> {
     }
 }
 
-/// Reads the case in `source`; `path` is what the diagnostics and the case call the file.
+/// Reads the case in `source`; `path` is what the diagnostics and the case call the file. Where parameters make several cases
+/// of it, this is the first.
 ///
 /// # Errors
 /// Everything that is wrong with the text: first its form, part for part, and when that is right, how the parts fit together.
+/// That it includes steps from a file is wrong too, for a text lies in no folder.
 pub fn parse(source: &str, path: &Path, id: CaseId) -> Result<Case, Diagnostics> {
+    let mut cases = read(source, path, id, None)?;
+    Ok(cases.swap_remove(0))
+}
+
+/// Reads all cases in `source`, of which there is at least one; else like [`parse`].
+///
+/// # Errors
+/// Like [`parse`].
+pub fn parse_all(source: &str, path: &Path, id: CaseId) -> Result<Vec<Case>, Diagnostics> {
+    read(source, path, id, None)
+}
+
+fn read(source: &str, path: &Path, id: CaseId, root: Option<&Path>) -> Result<Vec<Case>, Diagnostics> {
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
-    let refuse = |found: Vec<Diagnostic>| Diagnostics::new(path, source, found);
     if source.len() as u64 > LARGEST {
         return Err(Diagnostics::new(path, "", vec![too_large(source.len() as u64)]));
     }
-    let (document, mut root) = syntax::open::<Document>(source).map_err(refuse)?;
+    let mut library = Library::new(root, Sources::new(path, source));
+    let document = syntax::open(source, 0).map_err(|found| Diagnostics::new(path, source, found))?;
     let mut found = Vec::new();
-    let Some(mut parts) = lower::parts(document, &mut root, &mut found) else {
-        return Err(refuse(found));
+    let Some(all) = lower::cases(document, &mut library, &mut found) else {
+        return Err(Diagnostics::of(library.sources, found));
     };
-    let wrong = check(&parts, &root);
+    let checked = |parts: &Parts| {
+        let name = parts.suffix.as_deref().unwrap_or_default();
+        (format!("in the case `.{name}`"), check(parts))
+    };
+    let wrong = merged(all.iter().map(checked).collect());
     if !wrong.is_empty() {
-        return Err(refuse(wrong));
+        return Err(Diagnostics::of(library.sources, wrong));
     }
-    let lines = Lines::of(source);
-    for (index, issue) in parts.known_issues.iter_mut().enumerate() {
-        issue.line = lines
-            .position(source, root.at("known_issues").nth(index).span.start)
-            .line;
-    }
-    let steps = root.at("steps");
-    let steps = parts
-        .actions
-        .into_iter()
-        .enumerate()
-        .map(|(index, action)| Step {
-            line: lines.position(source, steps.nth(index).span.start).line,
-            action,
+    let file = FileOfCases { path, id };
+    all.into_iter()
+        .map(|parts| {
+            file.case(parts, &library.sources).map_err(|error| {
+                let title = format!("a case of this file cannot be called so: {error}");
+                Diagnostics::new(path, source, vec![Diagnostic::new(title)])
+            })
         })
-        .collect();
-    Ok(Case {
-        id,
-        path: path.to_owned(),
-        summary: parts.summary,
-        why: parts.why,
-        template: parts.template,
-        isolation: parts.isolation,
-        kernel: parts.kernel,
-        steps,
-        known_issues: parts.known_issues,
-    })
+        .collect()
 }
 
-/// A folder of cases that cannot be looked through.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot look for cases in {}", path.display())]
-pub struct DiscoverError {
-    /// The folder.
-    pub path: PathBuf,
-    /// Why not.
-    #[source]
-    pub source: io::Error,
+/// How a file is called.
+struct FileOfCases<'a> {
+    path: &'a Path,
+    id: CaseId,
 }
 
-/// The files below `root` that are, or want to be, cases: every `*.yaml` and `*.yml` that is not hidden, sorted.
-///
-/// A `.yml` is listed so that [`load`] can say that it has the wrong name, rather than that it is never run.
-pub fn discover(root: &Path) -> Result<Vec<PathBuf>, DiscoverError> {
-    let mut files = Vec::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let fail = |source| DiscoverError {
-            path: folder.clone(),
-            source,
+impl FileOfCases<'_> {
+    /// A finished case of the file.
+    fn case(&self, parts: Parts, sources: &Sources) -> Result<Case, CaseIdError> {
+        let id = match parts.suffix {
+            Some(suffix) => self.id.instance(&suffix)?,
+            None => self.id.clone(),
         };
-        for entry in folder.read_dir().map_err(fail)? {
-            let entry = entry.map_err(fail)?;
-            let path = entry.path();
-            if entry.file_name().as_encoded_bytes().starts_with(b".") {
-                continue;
+        let line = |place: usize| sources.position(place).line;
+        let steps = parts.steps.into_iter().map(|step| {
+            let start = step.node.span.start;
+            let included = step.from.is_some().then(|| Included {
+                path: sources
+                    .of(start)
+                    .map(|source| source.path.clone())
+                    .unwrap_or_default(),
+                line: line(start),
+            });
+            Step {
+                line: line(step.from.map_or(start, |from| from.start)),
+                included,
+                when: step.when,
+                action: step.action,
             }
-            // A link to a folder is not followed: it could lead round in a circle.
-            if entry.file_type().map_err(fail)?.is_dir() {
-                folders.push(path);
-            } else if path
-                .extension()
-                .is_some_and(|extension| extension == "yaml" || extension == "yml")
-            {
-                files.push(path);
-            }
-        }
+        });
+        let known_issues = parts.known_issues.into_iter().map(|(mut issue, node)| {
+            issue.line = line(node.span.start);
+            issue
+        });
+        Ok(Case {
+            id,
+            path: self.path.to_owned(),
+            summary: parts.summary,
+            why: parts.why,
+            covers: parts.covers,
+            parameters: parts.parameters,
+            template: parts.template,
+            isolation: parts.isolation,
+            kernel: parts.kernel,
+            steps: steps.collect(),
+            known_issues: known_issues.collect(),
+        })
     }
-    files.sort();
-    Ok(files)
 }
 
 /// Reads every case below `root`: those that are right, in the order of their names, and what is wrong with the others.
@@ -147,7 +152,7 @@ pub fn load_all(root: &Path) -> (Vec<Case>, Vec<Diagnostics>) {
         Ok(files) => {
             for path in files {
                 match load(&path, root) {
-                    Ok(case) => cases.push(case),
+                    Ok(more) => cases.extend(more),
                     Err(diagnostics) => wrong.push(diagnostics),
                 }
             }
@@ -162,35 +167,6 @@ pub fn load_all(root: &Path) -> (Vec<Case>, Vec<Diagnostics>) {
     (cases, wrong)
 }
 
-/// The bytes of a file, or why it has none.
-fn bytes_of(path: &Path) -> Result<Vec<u8>, Box<Diagnostic>> {
-    let unreadable = |error: &io::Error| {
-        let help = match error.kind() {
-            io::ErrorKind::NotFound => "check the path",
-            io::ErrorKind::PermissionDenied => "make the file readable",
-            _ => "check that it is a plain file",
-        };
-        Diagnostic::new(format!("cannot read this file: {error}")).help(help)
-    };
-    let metadata = path.metadata().map_err(|error| Box::new(unreadable(&error)))?;
-    // Opening a pipe would wait for its writer.
-    if !metadata.is_file() {
-        return Err(Box::new(no_file("no plain file")));
-    }
-    if metadata.len() > LARGEST {
-        return Err(Box::new(too_large(metadata.len())));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
-        .map_err(|error| Box::new(unreadable(&error)))?;
-    Ok(bytes)
-}
-
-fn no_file(what: &str) -> Diagnostic {
-    Diagnostic::new(format!("this is {what}, and a case is a file")).help("name a file that ends in `.yaml`")
-}
-
 fn not_utf8(path: &Path, bytes: &[u8], valid: usize) -> Diagnostics {
     let wrong = bytes.get(valid).copied().unwrap_or_default();
     let diagnostic = Diagnostic::new(format!(
@@ -199,11 +175,4 @@ fn not_utf8(path: &Path, bytes: &[u8], valid: usize) -> Diagnostics {
     .at(valid..valid + char::REPLACEMENT_CHARACTER.len_utf8(), "not UTF-8")
     .help("save the file as UTF-8");
     Diagnostics::new(path, &String::from_utf8_lossy(bytes), vec![diagnostic])
-}
-
-fn too_large(bytes: u64) -> Diagnostic {
-    Diagnostic::new(format!(
-        "this file has {bytes} bytes, and no case needs more than {LARGEST}"
-    ))
-    .help("is it the right file? If so, make several cases of it")
 }

@@ -24,7 +24,7 @@ fn unknown_keys_at_any_depth() {
             "5:14 unknown key `flie` => did you mean `file`?",
             "5:35 unknown key `fil` => did you mean `fill`?",
             "6:37 unknown key `touch` => did you mean `touches`?",
-            "6:50 unknown key `colour` => choose one of `name`, `maps`, `touches`, `kill`",
+            "6:50 unknown key `colour` => choose one of `name`, `maps`, `touches`, `stores`, `kill`, `sigbus`, `mapping`, `access`, `page`, `threads`",
             "7:15 unknown key `machine_check` => did you mean `machine-check`?",
             "7:53 unknown key `fille` => did you mean `file`?",
             "10:39 unknown key `att` => did you mean `at`?",
@@ -56,7 +56,7 @@ known_issues:
             "1:1 unknown key `sumary` => did you mean `summary`?",
             "3:20 unknown key `munt` => did you mean `mount`?",
             "4:1 unknown key `kernle` => did you mean `kernel`?",
-            "5:1 unknown key `colour` => choose one of `summary`, `why`, `template`, `isolation`, `kernel`, `steps`, `known_issues`",
+            "5:1 unknown key `colour` => choose one of `summary`, `why`, `covers`, `parameters`, `template`, `isolation`, `kernel`, `steps`, `known_issues`",
             "10:23 unknown key `splatt` => did you mean `splat`?",
         ],
     );
@@ -72,7 +72,7 @@ fn an_unknown_step() {
 ",
         &[
             "6:5 unknown step `injekt` => did you mean `inject`?",
-            "7:5 unknown step `frobnicate` => choose one of `write`, `reflink`, `victim`, `release`, `inject`, `expect`, `unmount`, `mount`",
+            "7:5 unknown step `frobnicate` => testcases/README.md lists every step",
         ],
     );
 }
@@ -114,7 +114,7 @@ fn wrong_types() {
             "6:13 expected a mapping like `{ name: alice, maps: a, touches: 4KiB }`, found the number `7` => write a mapping like `{ name: alice, maps: a, touches: 4KiB }`",
             r#"7:14 expected a list like `[a, b]`, found the text "alice" => write a list like `[a, b]`"#,
             r#"8:22 a name is text, but YAML reads a number here => write `"1"`"#,
-            "9:41 expected a byte, from `0x00` to `0xff`, found the number `511` => write a byte, from `0x00` to `0xff`",
+            "9:41 expected a byte, from `0x00` to `0xff`, or `counting`, found the number `511` => write a byte, from `0x00` to `0xff`, or `counting`",
             "10:68 expected a whole number, not below zero, found the number `-1` => write a whole number, not below zero",
             "11:31 expected `never`, or a mapping like `{ returned: 0 }`, found the number `0` => write `never`, or a mapping like `{ returned: 0 }`",
             "12:39 expected a word, found a list => write a word",
@@ -157,8 +157,7 @@ fn missing_fields() {
   - expect: { killed: { alice: { at: 0 } } }
 ",
         &[
-            "5:12 `size` is missing => add `size: …`",
-            "6:5 `touches` is missing => add `touches: …`",
+            "5:12 `size` is missing => add `size: …` for a new file, or `offset: …` to write into one that exists",
             "9:13 `at` is missing => add `at: …`",
             "10:32 `code` is missing => add `code: …`",
         ],
@@ -206,7 +205,7 @@ fn unknown_words() {
         "
   - write: { file: a, size: 2MiB, fill: 0x5a }
   - victim: { name: alice, maps: a, touches: 0, kill: erly }
-  - inject: { machine-check: action-required, at: { file: a, offset: 0 } }
+  - inject: { machine-check: action-requird, at: { file: a, offset: 0 } }
   - inject: { debugfs: corrupt_pfn, at: { file: a, offset: 0 } }
   - inject: { debugfs: corrupt-pfn, at: { metadata: ag-haeder } }
   - inject: { debugfs: corrupt-pfn, at: { space: used } }
@@ -218,12 +217,12 @@ fn unknown_words() {
 ",
         &[
             "6:55 unknown word `erly` => did you mean `early`?",
-            "7:30 unknown word `action-required` => the only word is `action-optional`",
+            "7:30 unknown word `action-requird` => did you mean `action-required`?",
             "8:24 unknown word `corrupt_pfn` => did you mean `corrupt-pfn`?",
             "9:53 unknown word `ag-haeder` => did you mean `ag-header`?",
-            "10:50 unknown word `used` => the only word is `free`",
+            "10:50 unknown word `used` => choose one of `free`, `cow-staging`, `unwritten`",
             "11:40 unknown word `BUS_MCERR_AO` => did you mean `BUS_MCEERR_AO`?",
-            "12:27 unknown word `down` => choose one of `up`, `shutdown`",
+            "12:27 unknown word `down` => choose one of `up`, `unmounted`, `shutdown`",
             "13:39 unknown word `corrupt-on-disk` => did you mean `corrupt-ondisk`?",
             "14:29 unknown word `shutdwon` => did you mean `shutdown`?",
             r#"15:31 expected `never`, or a mapping like `{ returned: 0 }`, found the text "nevr" => write `never`, or a mapping like `{ returned: 0 }`"#,
@@ -285,7 +284,7 @@ fn names_that_are_paths() {
   - write: { file: -rf, size: 4KiB, fill: 1 }
 "#,
         &[
-            "5:20 `A/b` is no plain name => begin with a letter or digit, and use only a-z, 0-9, `_` and `-`",
+            "5:20 `A` is no plain name => begin with a letter or digit, and use only a-z, 0-9, `_` and `-`",
             "6:20 a name must not be empty => use a-z, 0-9, `_` and `-`",
             "7:20 `-rf` is no plain name => begin with a letter or digit, and use only a-z, 0-9, `_` and `-`",
         ],

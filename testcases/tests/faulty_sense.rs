@@ -158,7 +158,7 @@ fn ranges_of_nothing() {
   - expect: { badblocks: [{ injected: 0 }] }
 ",
         &[
-            "5:29 a file of no bytes has no block that could be hit => give it at least one byte, or try `- expect: { create: …, error: none }`",
+            "5:29 a file of no bytes has no block that could be hit => give it at least one byte, or make it with `create`",
             "8:51 a range of no bytes shows nothing => give it at least one byte",
             "9:41 a range of no bytes shows nothing => give it at least one byte",
             "10:39 a range of no bytes shows nothing => write `badblocks: []` if nothing is recorded",
@@ -352,6 +352,38 @@ fn unmounting_what_is_mapped() {
         &[
             "10:5 a filesystem with a mapped file cannot be unmounted => put `- release: [alice]` before it",
             "11:15 the filesystem is not mounted here => put `- mount: {}` before it",
+        ],
+    );
+}
+
+#[test]
+fn marks() {
+    in_steps(
+        "
+  - write: { file: a, size: 2MiB, fill: 0x5a }
+  - mark: { name: spot, at: { file: a, offset: 4KiB } }
+  - mark: { name: spot, at: { file: a, offset: 8KiB } }
+  - mark: { name: row, at: { file: a, offset: 8KiB, length: 8KiB } }
+  - inject: { debugfs: corrupt-pfn, at: { mark: sopt } }
+  - inject: { debugfs: corrupt-pfn, at: { mark: spot, dax: false } }
+  - expect: { filesystem: up }
+",
+        &[
+            "8:53 a mark is one page => take `length` away, and mark every page under a name of its own",
+            "10:55 `dax` means nothing beside `mark` => take `dax` away",
+        ],
+    );
+    in_steps(
+        "
+  - write: { file: a, size: 2MiB, fill: 0x5a }
+  - mark: { name: spot, at: { file: a, offset: 4KiB } }
+  - mark: { name: spot, at: { file: a, offset: 8KiB } }
+  - inject: { debugfs: corrupt-pfn, at: { mark: sopt } }
+  - expect: { filesystem: up }
+",
+        &[
+            "7:19 there is a mark `spot` already => give one of the two another name",
+            "8:49 there is no mark `sopt` => did you mean `spot`? Else mark it first: `- mark: { name: sopt, at: { file: FILE, offset: 0 } }`",
         ],
     );
 }

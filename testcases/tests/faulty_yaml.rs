@@ -281,7 +281,7 @@ fn columns_are_characters() {
   - expect: { "größe 漢字": 1, erorr: EIO }
 "#,
         &[
-            "6:15 unknown key `größe 漢字` => choose one of `killed`, `alive`, `injector`, `notify_failure`, `filesystem`, `badblocks`, `read`, `write`, `create`, `stat`, `mount`, `unmount`, `error`, `contains`",
+            "6:15 unknown key `größe 漢字` => testcases/README.md lists the keys that can stand here",
             "6:30 unknown key `erorr` => did you mean `error`?",
         ],
     );

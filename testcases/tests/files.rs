@@ -141,7 +141,7 @@ fn a_folder_of_cases() {
 
     // The same folder, written in another way.
     let case = load(&root.join("b/../y.yaml"), &root.join("b/..")).unwrap();
-    assert_eq!(case.id.as_str(), "y");
+    assert_eq!(case[0].id.as_str(), "y");
 }
 
 #[test]

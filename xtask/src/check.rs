@@ -5,10 +5,20 @@ use crate::Stopped;
 use crate::flags::CheckFlags;
 use crate::select;
 use reports::ExitStatus;
+use std::collections::BTreeSet;
 
 pub(crate) fn run(flags: &CheckFlags) -> Result<ExitStatus, Stopped> {
     let cases = select::cases(&flags.cases)?;
-    println!("{} case files, all of them right", cases.len());
+    let files: BTreeSet<_> = cases.iter().map(|case| &case.path).collect();
+    let files = match files.len() {
+        1 => "1 case file, right".to_owned(),
+        many => format!("{many} case files, all of them right"),
+    };
+    let all = match cases.len() {
+        1 => "1 case".to_owned(),
+        many => format!("{many} cases"),
+    };
+    println!("{files}: {all}");
     Ok(if cases.is_empty() {
         ExitStatus::NothingJudged
     } else {

@@ -6,6 +6,7 @@ use harness::accel::Accelerator;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use testcases::Isolation;
+use testcases::KernelVersion;
 
 /// Feeds poison to a virtual NVDIMM and tells you who died.
 #[derive(Debug, Parser)]
@@ -25,6 +26,8 @@ pub(crate) enum Command {
     Test(TestFlags),
     /// Read all case files and say what is wrong with them
     Check(CheckFlags),
+    /// Tell cases in words: what they show and why, where they begin, what they do step by step
+    Show(ShowFlags),
     /// Say what this machine has, what it lacks, and what to do about it
     ///
     /// Fetches, boots and writes nothing. Exit status: 0 all that a run needs is here or can be fetched; 3 something
@@ -47,7 +50,8 @@ pub(crate) struct CaseFlags {
     /// The folder of cases
     #[arg(long, value_name = "DIR", default_value_os_t = default_cases())]
     pub(crate) cases: PathBuf,
-    /// Cases to take: a part of a case's name, a pattern like 'data/*', or the path of a case file; all if none is given
+    /// Cases to take: a part of a case's name, a pattern like 'data/*', or the path of a case file or of a folder of them;
+    /// all if none is given
     #[arg(value_name = "FILTER")]
     pub(crate) filters: Vec<String>,
 }
@@ -77,6 +81,9 @@ pub(crate) struct TestFlags {
     /// How many guests at once; by default as many as cores and free memory allow
     #[arg(long, short, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
+    /// Run the cases in a random order, the one that this number gives, instead of the longest first
+    #[arg(long, value_name = "SEED")]
+    pub(crate) shuffle: Option<u64>,
     /// How long one case may take
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) case_timeout: Option<u64>,
@@ -94,6 +101,19 @@ pub(crate) struct TestFlags {
 pub(crate) struct CheckFlags {
     #[command(flatten)]
     pub(crate) cases: CaseFlags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowFlags {
+    /// The folder of cases
+    #[arg(long, value_name = "DIR", default_value_os_t = default_cases())]
+    pub(crate) cases: PathBuf,
+    /// Only the steps that the case has on this kernel
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) kernel: Option<KernelVersion>,
+    /// Cases to show: a part of a case's name, a pattern like 'data/*', or the path of a case file
+    #[arg(value_name = "CASE", required = true)]
+    pub(crate) filters: Vec<String>,
 }
 
 #[derive(Debug, Args)]

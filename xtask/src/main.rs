@@ -6,8 +6,10 @@ mod check;
 mod doctor;
 mod flags;
 mod interrupt;
+mod print;
 mod report;
 mod select;
+mod show;
 mod test;
 
 use clap::Parser;
@@ -19,6 +21,7 @@ fn main() -> ExitCode {
     let result = match flags.command {
         Command::Test(flags) => test::run(flags),
         Command::Check(flags) => check::run(&flags),
+        Command::Show(flags) => show::run(&flags),
         Command::Doctor(flags) => doctor::run(&flags),
         Command::Report(flags) => report::run(&flags),
         Command::Bench(flags) => bench::run(flags),

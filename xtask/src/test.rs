@@ -2,13 +2,13 @@
 //! `test`: run, and report.
 
 use crate::flags::{TestFlags, workspace};
-use crate::{Stopped, interrupt, report, select};
+use crate::{Stopped, interrupt, print, report, select};
 use anyhow::Context;
 use guest_images::{Cache, KernelSpec};
 use harness::run::{CASE_DEADLINE, Request, Stop, Teller, run as run_all};
 use reports::terminal::Look;
 use reports::{Event, EventLog, ExitStatus, Reader, Readers, Recorder, RunRecord, Terminal};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -31,6 +31,7 @@ pub(crate) fn run(flags: TestFlags) -> Result<ExitStatus, Stopped> {
         accelerator: flags.accel,
         isolation: flags.isolation,
         jobs: flags.jobs,
+        shuffle: flags.shuffle,
         case_deadline: flags.case_timeout.map_or(CASE_DEADLINE, Duration::from_secs),
         run_deadline: flags.run_timeout.map(Duration::from_secs),
         out: out.clone(),
@@ -100,14 +101,7 @@ fn list(cases: &[testcases::Case]) -> Result<ExitStatus, Stopped> {
         .chain(kernels)
         .collect();
     let text = lines.join("\n") + "\n";
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // Whoever read has read enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(ExitStatus::Ok),
-        written => written
-            .context("cannot print the list")
-            .map_err(Stopped::broken)
-            .map(|()| ExitStatus::Ok),
-    }
+    print::text(&text, "cannot print the list")
 }
 
 /// The folder for evidence: the one that was named, or a new one for this run.

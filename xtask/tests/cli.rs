@@ -169,6 +169,103 @@ fn the_repositorys_own_cases_are_right() {
         .is(0, &["case files, all of them right"]);
 }
 
+const MATRIX: &str = "\
+parameters: { policy: [early, late] }
+summary: A process with the ${policy} policy.
+why: the test's own
+covers: [10]
+template: xfs
+steps:
+  - include: { steps: _parts/file, with: { size: 2MiB } }
+  - victim: { name: alice, maps: a, touches: 0, kill: \"${policy}\" }
+  - when: { kernel: \"<6.5\" }
+    expect: { alive: [alice] }
+  - expect: { filesystem: up }
+";
+
+const PART: &str = "\
+summary: A file.
+parameters: [size]
+steps:
+  - write: { file: a, size: \"${size}\", fill: 1 }
+";
+
+/// A folder of cases: one file that gives two.
+fn matrix(place: &Place) {
+    fs::create_dir_all(place.path("cases/_parts")).unwrap();
+    fs::create_dir_all(place.path("cases/signals")).unwrap();
+    place.file("cases/signals/policy.yaml", MATRIX);
+    place.file("cases/_parts/file.yaml", PART);
+}
+
+#[test]
+fn a_case_is_told_in_words() {
+    let place = Place::new();
+    place.run(&["show", "shared-block"]).is(
+        0,
+        &[
+            "data/shared-block\n",
+            "  why        One page can belong",
+            "  template   xfs\n",
+            "  kernels    >=6.1\n",
+            "Inject a machine check (action optional) at a+4KiB.",
+            "the kernel prints “dax_insert_entry”",
+        ],
+    );
+    place
+        .run(&["show", "no/such/case"])
+        .is(2, &["there is no such case"]);
+    place.run(&["show"]).is(2, &["<CASE>"]);
+    matrix(&place);
+    let late = place.run(&["show", "--cases", "cases", "policy.late"]);
+    late.is(
+        0,
+        &[
+            "signals/policy.late\n",
+            "  with       policy = late\n",
+            "  shows      10: ",
+            "      7  Write a (2MiB, filled with 0x01). [cases/_parts/file.yaml:4]",
+            "Expect alice alive. (only on <6.5)",
+        ],
+    );
+    assert!(!late.text.contains("early.\n"), "{}", late.text);
+    let newer = place.run(&["show", "--cases", "cases", "--kernel", "6.12", "signals/*.late"]);
+    newer.is(0, &["signals/policy.late\n"]);
+    assert!(!newer.text.contains("alice alive"), "{}", newer.text);
+}
+
+#[test]
+fn check_takes_names_files_and_folders() {
+    let place = Place::new();
+    matrix(&place);
+    for path in ["cases/signals/policy.yaml", "cases/signals", "policy.early"] {
+        let count = if path == "policy.early" {
+            "1 case\n"
+        } else {
+            "2 cases\n"
+        };
+        place
+            .run(&["check", "--cases", "cases", path])
+            .is(0, &["1 case file, right", count]);
+    }
+    place.file("cases/_parts/file.yaml", &PART.replace("fill", "fil"));
+    place.run(&["check", "--cases", "cases", "./cases"]).is(
+        2,
+        &[
+            "_parts/file.yaml:4:40",
+            "policy.yaml:7:23",
+            "included here",
+            "did you mean `fill`?",
+        ],
+    );
+    // What is not asked for does not stand in the way.
+    place.file("cases/_parts/file.yaml", PART);
+    place.file("cases/other.yaml", "summary: [x]\n");
+    let run = |arguments: &[&str]| place.run(&[&["check", "--cases", "cases"], arguments].concat());
+    run(&["signals"]).is(0, &["2 cases"]);
+    run(&[]).is(2, &["a case file is wrong", "other.yaml:1:10"]);
+}
+
 #[test]
 fn a_wrong_case_file_is_shown_with_line_and_column() {
     let place = Place::new();
@@ -237,7 +334,13 @@ fn without_network_and_cache_every_case_is_broken_and_the_way_out_is_told() {
 #[test]
 fn a_report_is_rendered_again_from_its_record() {
     let place = Place::new();
-    let first = place.test(&["--qemu", "/bin/true"]);
+    let first = place.test(&[
+        "data/shared-block",
+        "metadata/ag-header",
+        "free-space/nobody",
+        "--qemu",
+        "/bin/true",
+    ]);
     let junit = place.junit();
     fs::remove_file(place.path("out/junit.xml")).unwrap();
     let again = place.run(&["report", "out"]);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Five kinds of address, five types: they are never added to each other by accident.
+//! Kinds of address are types: they are never added to each other by accident.
 //!
 //! ```text
 //! FileOffset ──FIEMAP──> FsOffset ──partition, device-mapper──> DeviceOffset ──pfn device's resource──> GuestPhysical
 //!                           │
 //!                           └── divided by the block size: FsBlock
+//! MappingOffset ── plus the mapping's beginning in the file ──> FileOffset
 //! ```
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,10 @@ address! {
     FileOffset
 }
 address! {
+    /// A byte of one mapping of one process, counted from the mapping's beginning.
+    MappingOffset
+}
+address! {
     /// A byte of the device that a filesystem is on, counted as the filesystem does: where FIEMAP and GETFSMAP say that
     /// something lies. The device may be a partition, or made by device-mapper.
     FsOffset
@@ -55,6 +60,14 @@ address! {
 }
 
 impl FileOffset {
+    /// The first byte of the page that holds this byte.
+    #[must_use]
+    pub const fn page(self) -> Self {
+        Self(self.0 & !(PAGE_SIZE - 1))
+    }
+}
+
+impl MappingOffset {
     /// The first byte of the page that holds this byte.
     #[must_use]
     pub const fn page(self) -> Self {

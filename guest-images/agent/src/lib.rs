@@ -4,9 +4,9 @@
 //! The library half knows no system call: it is what the host links. The program half (`main.rs` and its
 //! modules) is what runs in the guest, as PID 1 and as a tool box of subcommands.
 //!
-//! * [`address`]: the four kinds of address between a byte of a file and a guest physical page.
+//! * [`address`]: the kinds of address between a byte of a mapping and a guest physical page.
 //! * [`call`]: what the host asks of the agent, each request with the type of its answer.
-//! * [`victim`]: what a victim process reports, one JSON object per line.
+//! * [`victim`]: what a victim process is, what it is told to do, and what it reports, one JSON object per line.
 //! * [`trace`]: a line of ftrace's text format, parsed once for both sides.
 
 pub mod address;

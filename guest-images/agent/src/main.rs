@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 guest-agent serve                                answer requests on the connections of the socket that is standard input
-guest-agent victim --file F [--touch BYTE]... [--policy early|late|default] [--name N]
-                                                 map a file and report every signal as JSON
+guest-agent victim                               be a victim: the first line of standard input says which (JSON), the
+                                                 others what to do; reports on standard output
 guest-agent resolve FILE BYTE                    file offset -> offset on the filesystem's device, and pagemap's answer";
 
 fn main() -> ExitCode {
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         _ if std::process::id() == 1 => init::run(),
         ["serve"] => serve::run(),
-        ["victim", rest @ ..] => victim::run(rest),
+        ["victim"] => victim::run(),
         ["resolve", file, byte] => resolve::run(file, byte),
         _ => {
             eprintln!("{USAGE}");

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A victim: a process that maps a file and reports, as data, every signal that it gets.
+//! A victim: a process that maps files and reports, as data, every signal that it gets.
 //!
-//! SSH cannot carry SIGBUS (it is not in the protocol's list of signals), so a victim says it itself.
+//! SSH cannot carry SIGBUS (it is not in the protocol's list of signals), so a victim says it itself. It faults in no
+//! page but those that it is told to touch.
 
-use crate::address::FileOffset;
+use crate::address::{FileOffset, MappingOffset};
+use crate::call::{Contents, Refusal};
 use serde::{Deserialize, Serialize};
 
-/// The process's memory-corruption kill policy, `prctl(PR_MCE_KILL)`.
+/// The memory-corruption kill policy of a thread, `prctl(PR_MCE_KILL)`. New threads and children inherit it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KillPolicy {
@@ -18,15 +20,141 @@ pub enum KillPolicy {
     Default,
 }
 
-impl KillPolicy {
-    /// The word used on the command line of the `victim` subcommand.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Early => "early",
-            Self::Late => "late",
-            Self::Default => "default",
+/// What becomes of a SIGBUS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Disposition {
+    /// It is caught and reported, and the victim goes on. All other signals are always caught.
+    Handler,
+    /// `SIG_DFL`: it kills.
+    Default,
+    /// `SIG_IGN`.
+    Ignored,
+    /// It is caught, but blocked in every thread: it waits.
+    Blocked,
+}
+
+/// A victim to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VictimSpec {
+    /// Its name, unique among the victims of this guest; the kernel's messages show its first 15 bytes.
+    pub name: String,
+    /// What it maps, in this order. A file may be there more than once.
+    pub mappings: Vec<MappingSpec>,
+    /// What it touches at once, in this order, after all is mapped.
+    pub touches: Vec<Touch>,
+    /// Its kill policy: that of its first thread, inherited by the others unless they have their own.
+    pub policy: KillPolicy,
+    /// What it does about SIGBUS.
+    pub disposition: Disposition,
+    /// Further threads, which exist before anything is mapped.
+    pub threads: Vec<ThreadSpec>,
+}
+
+impl VictimSpec {
+    /// The commonest victim: it maps one whole file, shared and read-only, reports its signals, and loads these bytes.
+    #[must_use]
+    pub fn reader(name: &str, path: &str, policy: KillPolicy, loads: &[MappingOffset]) -> Self {
+        Self {
+            name: name.to_owned(),
+            mappings: vec![MappingSpec::whole(path)],
+            touches: loads
+                .iter()
+                .map(|&offset| Touch {
+                    at: Spot { mapping: 0, offset },
+                    access: Access::Load,
+                })
+                .collect(),
+            policy,
+            disposition: Disposition::Handler,
+            threads: Vec::new(),
         }
     }
+}
+
+/// A mapping to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MappingSpec {
+    /// The file.
+    pub path: String,
+    /// Where in the file it begins; a multiple of the page size.
+    pub offset: FileOffset,
+    /// Bytes; `None`: to the end of the file.
+    pub length: Option<u64>,
+    /// With whom its pages are shared.
+    pub sharing: Sharing,
+    /// Whether it can be stored through: `PROT_WRITE`, and the file opened for writing unless the mapping is private.
+    pub writable: bool,
+    /// Whether it is put at an address where the kernel can map 2 MiB at once: one that leaves the same remainder as the
+    /// file offset. Whether it does, also the file's blocks decide.
+    pub huge: bool,
+}
+
+impl MappingSpec {
+    /// A whole file, shared and read-only.
+    #[must_use]
+    pub fn whole(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            offset: FileOffset(0),
+            length: None,
+            sharing: Sharing::Shared,
+            writable: false,
+            huge: false,
+        }
+    }
+}
+
+/// mmap(2)'s kinds of sharing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sharing {
+    /// `MAP_SHARED`.
+    Shared,
+    /// `MAP_SHARED_VALIDATE | MAP_SYNC`: refused unless the file is DAX and its device keeps what CPU caches lose.
+    Sync,
+    /// `MAP_PRIVATE`: what is stored goes into a copy of the page.
+    Private,
+}
+
+/// A further thread.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThreadSpec {
+    /// Its name, as the kernel's messages show it.
+    pub name: String,
+    /// Its own kill policy; `None`: that of the first thread.
+    pub policy: Option<KillPolicy>,
+}
+
+/// A byte of one of a victim's mappings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Spot {
+    /// Which mapping, in the order of [`VictimSpec::mappings`].
+    pub mapping: usize,
+    /// Where in it.
+    pub offset: MappingOffset,
+}
+
+/// One access to memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touch {
+    /// Which byte.
+    pub at: Spot,
+    /// How.
+    pub access: Access,
+}
+
+/// What is done to a byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// It is loaded.
+    Load,
+    /// This is stored there.
+    Store(u8),
 }
 
 /// One signal, as `siginfo_t` told it.
@@ -38,37 +166,236 @@ pub struct Signal {
     pub code: i32,
     /// `si_addr`, a virtual address of the victim.
     pub address: u64,
-    /// The same as an offset into the mapped file; `None` when the address is outside the mapping.
-    pub offset: Option<FileOffset>,
+    /// The same as a byte of a mapping; `None` when the address is in none of them.
+    pub at: Option<Spot>,
     /// `si_addr_lsb`: the least significant bit of the address that is valid. Meaningful for the two
     /// BUS_MCEERR codes only, `None` for all others.
     pub lsb: Option<u8>,
+    /// The thread whose handler ran; the process's pid for its first.
+    pub tid: i32,
+}
+
+/// Something that a victim is told to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Order {
+    /// Accesses a byte: [`Reply::Loaded`], [`Reply::Done`] for a store, or [`Reply::Faulted`].
+    Touch(Touch),
+    /// Starts a thread that loads a byte over and over, in user mode on one CPU, until it gets a SIGBUS or is told to
+    /// stop: [`Reply::Spinning`]. The host can then stop the machine while that CPU is in this very loop. One at a time.
+    Spin {
+        /// Which byte.
+        at: Spot,
+        /// On which CPU.
+        cpu: u32,
+    },
+    /// Ends the spinning thread, if it has not ended by itself: [`Reply::Moved`], the number of loads that it had done.
+    StopSpinning,
+    /// madvise(2): [`Reply::Done`] or [`Reply::Refused`]. Of `MADV_HWPOISON` the victim itself is the injector: its
+    /// signal comes before the reply.
+    Advise {
+        /// What.
+        advice: Advice,
+        /// From where.
+        at: Spot,
+        /// Bytes.
+        length: u64,
+    },
+    /// munmap(2) of a whole mapping: [`Reply::Done`] or [`Reply::Refused`]. Its place in the order of mappings stays.
+    Unmap {
+        /// Which.
+        mapping: usize,
+    },
+    /// prctl(PR_MCE_KILL) by one thread: [`Reply::Done`] or [`Reply::Refused`].
+    SetPolicy {
+        /// A thread of [`VictimSpec::threads`]; `None`: the first one.
+        thread: Option<String>,
+        /// The new policy; `None`: `PR_MCE_KILL_CLEAR`, which is not quite `Default` (`kernel/sys.c`: it takes away
+        /// `PF_MCE_PROCESS` only).
+        policy: Option<KillPolicy>,
+    },
+    /// Another disposition of SIGBUS: [`Reply::Done`]. Unblocking delivers what waits.
+    SetDisposition(Disposition),
+    /// Loads a range through the mapping: [`Reply::Contents`] of all that could be loaded before the first fault. The
+    /// pages of the range are faulted in by it. Counting pages are compared by their place in the file.
+    Read {
+        /// From where.
+        at: Spot,
+        /// Bytes.
+        length: u64,
+        /// Whether to compute SHA-256.
+        checksum: bool,
+    },
+    /// pread(2) of another file into the mapping: [`Reply::Moved`] or [`Reply::Refused`].
+    ReadInto {
+        /// The file to read.
+        path: String,
+        /// Where in the file.
+        offset: FileOffset,
+        /// Where it goes.
+        at: Spot,
+        /// Bytes.
+        length: u64,
+        /// `O_DIRECT`.
+        direct: bool,
+    },
+    /// pwrite(2) of another file out of the mapping: [`Reply::Moved`] or [`Reply::Refused`].
+    WriteFrom {
+        /// The file to write; must exist.
+        path: String,
+        /// Where in the file.
+        offset: FileOffset,
+        /// Where it comes from.
+        at: Spot,
+        /// Bytes.
+        length: u64,
+        /// `O_DIRECT`.
+        direct: bool,
+    },
+    /// Takes references to the pages of a range and keeps them, by vmsplice(2) into a pipe that nobody reads:
+    /// [`Reply::Moved`] or [`Reply::Refused`]. At most 16 pages; they are faulted in.
+    Pin {
+        /// From where.
+        at: Spot,
+        /// Bytes.
+        length: u64,
+    },
+    /// Gives all references of [`Order::Pin`] back: [`Reply::Done`].
+    Unpin,
+    /// fork(2). The child inherits mappings, policy and disposition, has one thread, and has got no signal yet. Given by
+    /// the call that starts it, never by hand.
+    Fork {
+        /// The child's name.
+        name: String,
+        /// The file that is to be its standard input.
+        commands: String,
+        /// The file that is to be its standard output.
+        reports: String,
+    },
+}
+
+/// madvise(2)'s advice (`<asm-generic/mman-common.h>`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Advice {
+    /// `MADV_HWPOISON`.
+    HwPoison,
+    /// `MADV_SOFT_OFFLINE`.
+    SoftOffline,
+    /// `MADV_DONTNEED`: takes the page-table entries away.
+    DontNeed,
+    /// `MADV_POPULATE_READ`: faults pages in as loads would.
+    PopulateRead,
+    /// `MADV_POPULATE_WRITE`: faults pages in as stores would.
+    PopulateWrite,
+    /// `MADV_HUGEPAGE`.
+    HugePage,
+    /// `MADV_NOHUGEPAGE`.
+    NoHugePage,
+    /// Any other, by its number.
+    Number(i32),
+}
+
+/// What came of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reply {
+    /// It was done.
+    Done,
+    /// A load brought this byte.
+    Loaded(u8),
+    /// The access raised a signal and was given up; the signal is reported too.
+    Faulted,
+    /// The kernel refused it.
+    Refused(Refusal),
+    /// So many bytes, or loads, were moved.
+    Moved(u64),
+    /// What a range holds.
+    Contents {
+        /// What could be loaded.
+        contents: Contents,
+        /// The byte whose load raised a signal.
+        faulted: Option<Spot>,
+    },
+    /// A thread spins.
+    Spinning {
+        /// Its id.
+        tid: i32,
+        /// The virtual address of the first byte of the loop's code.
+        code_start: u64,
+        /// That of the first byte after it. While the thread's instruction pointer is in here, it is in user mode, and
+        /// all that it does is to load that byte, to count, and to look whether it is to stop. The loop of
+        /// another victim may have the same address: it is the CPU that tells them apart.
+        code_end: u64,
+    },
+    /// The child runs.
+    Forked {
+        /// Its process id.
+        pid: i32,
+    },
+    /// The order makes no sense to this victim: there is no such mapping, thread or byte.
+    Nonsense(String),
+}
+
+/// A thread, as it sees itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThreadState {
+    /// Its id; the process's pid for the first.
+    pub tid: i32,
+    /// The name that it was given; the victim's for the first and the spinning one.
+    pub name: String,
+    /// `prctl(PR_MCE_KILL_GET)`. Of a thread that spins, and so cannot be asked: what it was when it began to.
+    pub policy: KillPolicy,
+}
+
+/// A mapping as it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mapped {
+    /// Virtual address of the first byte.
+    pub address: u64,
+    /// Bytes.
+    pub length: u64,
+    /// Where in the file it begins.
+    pub offset: FileOffset,
+    /// The file's inode number.
+    pub inode: u64,
 }
 
 /// A line that a victim prints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Report {
-    /// The file is mapped.
+    /// Everything is mapped.
     Mapped {
         /// Process id in the guest.
         pid: i32,
-        /// Virtual address of the mapping's first byte.
-        address: u64,
-        /// Length of the mapping in bytes.
-        length: u64,
+        /// The mappings, in the order of the spec.
+        mappings: Vec<Mapped>,
     },
-    /// A byte was loaded through the mapping.
+    /// A touch of the spec was done.
     Touched {
-        /// Which byte.
-        offset: FileOffset,
-        /// What it held; `None` when the load faulted (the signal is reported too).
-        value: Option<u8>,
+        /// What it was.
+        touch: Touch,
+        /// [`Reply::Loaded`], [`Reply::Done`] or [`Reply::Faulted`].
+        reply: Reply,
     },
     /// A signal arrived.
     Signal(Signal),
-    /// Answer to [`Command::Ping`]. Whatever was pending when the ping was read has been reported before.
-    Pong(u64),
+    /// Answer to [`Command::Ping`]. Whatever was pending for any of its threads when the ping was read has been
+    /// reported before.
+    Pong {
+        /// The ping's number.
+        number: u64,
+        /// Its threads, the first one first.
+        threads: Vec<ThreadState>,
+    },
+    /// Answer to [`Command::Obey`]. The signals that came with it have been reported before.
+    Replied {
+        /// The order's number.
+        number: u64,
+        /// What came of it.
+        reply: Reply,
+    },
     /// It could not become a victim, and ends.
     Failed {
         /// What it was doing.
@@ -78,14 +405,19 @@ pub enum Report {
     },
 }
 
-/// A line that a victim reads.
+/// A line that a victim reads. The very first one is its [`VictimSpec`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Command {
     /// Answer with [`Report::Pong`] after everything pending has been reported.
     Ping(u64),
-    /// Load the byte at this offset.
-    Touch(FileOffset),
+    /// Carry an order out.
+    Obey {
+        /// Comes back with the reply.
+        number: u64,
+        /// What to do.
+        order: Order,
+    },
 }
 
 /// How a process ended.

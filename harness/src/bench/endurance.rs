@@ -173,6 +173,8 @@ async fn sound(guest: &Guest, draws: &mut HashSet<String>) -> Result<Result<(), 
         path: nvdimm::path_of(".taster-proof"),
         offset: FileOffset(0),
         length: 4096,
+        direct: false,
+        checksum: false,
     };
     match guest.agent.call(file, PATIENCE).await? {
         Outcome::Done(contents) if contents.length == 4096 && contents.uniform == Some(0) => {}
@@ -206,7 +208,17 @@ async fn sound(guest: &Guest, draws: &mut HashSet<String>) -> Result<Result<(), 
 
 async fn shell(guest: &Guest, script: &str) -> Result<String, BenchError> {
     let argv = ["sh", "-c", script].map(str::to_owned).to_vec();
-    Ok(guest.agent.call(Run { argv }, PATIENCE).await?.stdout)
+    Ok(guest
+        .agent
+        .call(
+            Run {
+                argv,
+                deadline_ms: None,
+            },
+            PATIENCE,
+        )
+        .await?
+        .stdout)
 }
 
 /// The hash of every file in a folder.

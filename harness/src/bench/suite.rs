@@ -57,6 +57,7 @@ pub(super) async fn pass_on(
         accelerator: None,
         isolation,
         jobs: None,
+        shuffle: None,
         case_deadline: CASE_DEADLINE,
         run_deadline: None,
         out: out.path().to_owned(),

@@ -52,9 +52,10 @@ const CPUS: u8 = 2;
 /// The kernel's command line.
 ///
 /// `panic=-1` makes a panic end QEMU at once; `loglevel=5` keeps warnings and worse on the console, where they survive a
-/// kernel that dies; `nokaslr` makes addresses in evidence comparable; the others save time under emulation.
+/// kernel that dies; `nokaslr` makes addresses in evidence comparable; the two timeouts of a minute keep a host that is short of
+/// time for half of one from being told of as a stall of the kernel; the others save time under emulation.
 const COMMAND_LINE: &str = "console=ttyS0 panic=-1 loglevel=5 nokaslr tsc=reliable no_timer_check mitigations=off \
-                            cryptomgr.notests printk.devkmsg=on";
+                            cryptomgr.notests printk.devkmsg=on rcupdate.rcu_cpu_stall_timeout=60 watchdog_thresh=30";
 
 /// The machine for an image, with these NVDIMMs.
 pub fn machine(image: &Image, accelerator: Accelerator, nvdimms: Vec<Nvdimm>) -> Machine {

@@ -13,7 +13,7 @@ pub(super) fn weigh(case: &Case, kernel: &KernelVersion, found: Vec<Found>) -> J
         .iter()
         .filter(|issue| issue.kernel.contains(kernel))
         .collect();
-    let shows = |issue: &KnownIssue| found.iter().any(|found| covers(issue, found));
+    let shows = |issue: &KnownIssue| missing(issue, &found).is_empty();
     let covered = |found: &Found| foretold.iter().any(|issue| covers(issue, found));
 
     let known_issues: Vec<String> = foretold
@@ -30,7 +30,7 @@ pub(super) fn weigh(case: &Case, kernel: &KernelVersion, found: Vec<Found>) -> J
         foretold
             .iter()
             .filter(|issue| !shows(issue))
-            .map(|issue| gone(issue, kernel)),
+            .map(|issue| gone(issue, kernel, &missing(issue, &found))),
     );
 
     if findings.is_empty() && known_issues.is_empty() {
@@ -65,26 +65,39 @@ pub(super) fn weigh(case: &Case, kernel: &KernelVersion, found: Vec<Found>) -> J
 }
 
 fn covers(issue: &KnownIssue, found: &Found) -> bool {
-    let by_splat = match (&issue.splat, &found.what) {
-        (Some(signature), What::Splat(splat)) => splat.matches(signature),
-        _ => false,
-    };
-    let by_finding = match (&issue.finding, &found.what) {
-        (Some(signature), What::Deviation) => found.text().contains(signature.as_str()),
-        _ => false,
-    };
-    by_splat || by_finding
+    issue.splats.iter().any(|text| is_splat(text, found))
+        || issue.findings.iter().any(|text| is_finding(text, found))
 }
 
-fn gone(issue: &KnownIssue, kernel: &KernelVersion) -> Finding {
-    let signature = [issue.splat.as_deref(), issue.finding.as_deref()];
-    let signature = signature.into_iter().flatten().collect::<Vec<_>>().join(" and ");
+fn is_splat(signature: &str, found: &Found) -> bool {
+    matches!(&found.what, What::Splat(splat) if splat.matches(signature))
+}
+
+fn is_finding(signature: &str, found: &Found) -> bool {
+    found.what == What::Deviation && found.text().contains(signature)
+}
+
+/// The texts of a known issue that nothing shows.
+fn missing<'i>(issue: &'i KnownIssue, found: &[Found]) -> Vec<&'i str> {
+    let splats = issue
+        .splats
+        .iter()
+        .filter(|text| !found.iter().any(|found| is_splat(text, found)));
+    let findings = issue
+        .findings
+        .iter()
+        .filter(|text| !found.iter().any(|found| is_finding(text, found)));
+    splats.chain(findings).map(String::as_str).collect()
+}
+
+fn gone(issue: &KnownIssue, kernel: &KernelVersion, missing: &[&str]) -> Finding {
     Finding {
         step: None,
         line: Some(issue.line),
         what: format!("a known issue no longer shows on {kernel}: {}", issue.because),
         expected: Some(format!(
-            "{signature} (remove the entry, or narrow its kernel range, if it is mended)"
+            "{} (remove the entry, or narrow its kernel range, if it is mended)",
+            missing.join(" and ")
         )),
         seen: Some("nothing like it".to_owned()),
     }

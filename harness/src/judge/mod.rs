@@ -7,22 +7,25 @@
 //! 2. so does a kernel that died;
 //! 3. a harness that lost its guest, or its record, makes the case broken;
 //! 4. a missing precondition makes it untestable;
-//! 5. then every expectation is held against its observation.
+//! 5. then every expectation is held against its observation, and every injection against the oracle's prediction.
 //!
 //! Known issues are looked at last: they turn a failure into a known issue only when they foretell all of it, and
 //! all of them for this kernel show.
 
-mod expectations;
+mod checks;
 mod findings;
 mod known;
+mod oracle;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use findings::{Found, What};
 
-use crate::observe::evidence::{End, Evidence, StepEvidence};
+use crate::observe::evidence::{End, Evidence, Hit, StepEvidence};
 use crate::observe::splat;
-use expectations::Checks;
+use checks::Checks;
+use guest_agent::call::Handled;
 use reports::{Finding, Verdict};
 use testcases::{Action, Case, Expect, KernelVersion, describe};
 
@@ -39,7 +42,7 @@ pub struct Judgement {
     pub known_issues: Vec<String>,
 }
 
-/// Judges one case.
+/// Judges one case, as it is on this kernel ([`Case::for_kernel`]).
 pub fn judge(case: &Case, kernel: &KernelVersion, evidence: &Evidence) -> Judgement {
     let mut found: Vec<Found> = splat::find(evidence.log.iter().map(String::as_str))
         .into_iter()
@@ -56,7 +59,7 @@ pub fn judge(case: &Case, kernel: &KernelVersion, evidence: &Evidence) -> Judgem
             return Judgement::without_findings(Verdict::Untestable, why);
         }
     }
-    found.extend(Checks::new(case, evidence).run());
+    found.extend(Checks::new(case, kernel, evidence).run());
     known::weigh(case, kernel, found)
 }
 
@@ -83,7 +86,7 @@ fn broken(case: &Case, evidence: &Evidence) -> Option<String> {
         End::Stopped if !evidence.steps.last().is_some_and(stops) => {
             Some("the case was stopped, but its record does not say why".to_owned())
         }
-        _ => mismatched(case, evidence),
+        _ => mismatched(case, evidence).or_else(|| checks::untraceable(case)),
     }
 }
 
@@ -105,8 +108,12 @@ fn mismatched(case: &Case, evidence: &Evidence) -> Option<String> {
 fn fits(action: &Action, seen: &StepEvidence) -> bool {
     match (action, seen) {
         (_, seen) if stops(seen) => true,
-        (Action::Inject(_), StepEvidence::Injected(_))
-        | (Action::Expect(Expect::State(_)), StepEvidence::State(_))
+        // What was handled was looked at afterwards, or somebody has lost it.
+        (Action::Inject(_), StepEvidence::Injected(injected)) => {
+            let whole = |hit: &Hit| hit.after.is_some() || hit.handled != Handled::Finished;
+            !injected.hits.is_empty() && injected.hits.iter().all(whole)
+        }
+        (Action::Expect(Expect::State(_)), StepEvidence::State(_))
         | (Action::Expect(Expect::Operation { .. }), StepEvidence::Operation(_)) => true,
         (Action::Inject(_) | Action::Expect(_), _) => false,
         (_, seen) => *seen == StepEvidence::Done,
@@ -116,7 +123,10 @@ fn fits(action: &Action, seen: &StepEvidence) -> bool {
 fn stops(step: &StepEvidence) -> bool {
     matches!(
         step,
-        StepEvidence::Refused(_) | StepEvidence::Stuck(_) | StepEvidence::Impossible(_)
+        StepEvidence::Refused(_)
+            | StepEvidence::Failed(_)
+            | StepEvidence::Stuck(_)
+            | StepEvidence::Impossible(_)
     )
 }
 
@@ -126,5 +136,7 @@ fn untestable(case: &Case, evidence: &Evidence) -> Option<String> {
         StepEvidence::Impossible(why) => Some(why.clone()),
         _ => None,
     });
-    impossible.or_else(|| expectations::unseeable(case, &evidence.blind))
+    impossible
+        .or_else(|| checks::unseeable(case, &evidence.blind))
+        .or_else(|| checks::invisible_flags(case, evidence))
 }

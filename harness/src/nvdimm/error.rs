@@ -91,9 +91,6 @@ pub enum NvdimmError {
     /// GETFSMAP was refused.
     #[error("cannot ask who owns which block: {} (errno {})", .0.what, .0.errno)]
     NoSpaceMap(Refusal),
-    /// The filesystem has no such place.
-    #[error("{0}")]
-    NoSuchPlace(String),
     /// A place beyond the end of a device.
     #[error("offset {at} lies beyond the end of the filesystem's {part}")]
     Beyond {

@@ -6,7 +6,7 @@ use super::stack::Stack;
 use super::{MOUNT_POINT, NvdimmError, QUESTION, path_of, tool};
 use crate::guest::agent::{Agent, CallError};
 use guest_agent::address::{FileOffset, PAGE_SIZE};
-use guest_agent::call::{IsDax, Mount, Outcome, WriteFile};
+use guest_agent::call::{ChangeFile, FileChange, Fill, Mount, Outcome, Stat};
 use std::time::Duration;
 
 /// Is the mount really DAX?
@@ -95,11 +95,12 @@ fn proof() -> String {
 /// Makes the proof file in a fresh filesystem. When it is DAX, the two ways to its address are checked against each
 /// other, once for this guest and before there is any victim.
 pub async fn prove_dax(agent: &Agent, stack: &Stack) -> Result<Dax, NvdimmError> {
-    let call = WriteFile {
+    let change = FileChange::WriteNew {
         path: proof(),
         size: PAGE_SIZE,
-        fill: 0,
+        fill: Fill::Byte(0),
     };
+    let call = ChangeFile { change };
     if let Outcome::Refused(refusal) = agent.call(call, QUESTION).await? {
         return Err(NvdimmError::Proof(refusal));
     }
@@ -120,9 +121,10 @@ pub async fn still_dax(agent: &Agent) -> Result<Dax, NvdimmError> {
 
 /// Is this file DAX?
 pub async fn is_dax(agent: &Agent, path: String) -> Result<Outcome<Dax>, CallError> {
-    Ok(match agent.call(IsDax { path }, QUESTION).await? {
-        Outcome::Done(true) => Outcome::Done(Dax::Proved),
-        Outcome::Done(false) => Outcome::Done(Dax::Absent),
+    let call = Stat { path, follow: true };
+    Ok(match agent.call(call, QUESTION).await? {
+        Outcome::Done(status) if status.dax => Outcome::Done(Dax::Proved),
+        Outcome::Done(_) => Outcome::Done(Dax::Absent),
         Outcome::Refused(refusal) => Outcome::Refused(refusal),
     })
 }

@@ -117,6 +117,7 @@ fn striped(pmems: &[Pmem]) -> (Map, String) {
 async fn require(agent: &Agent, path: &str, feature: &str) -> Result<(), NvdimmError> {
     let call = Stat {
         path: path.to_owned(),
+        follow: true,
     };
     match agent.call(call, QUESTION).await? {
         Outcome::Done(_) => Ok(()),

@@ -3,7 +3,7 @@
 //! target and a guest physical page.
 //!
 //! ```text
-//! target ──locate──> offset on one of the filesystem's devices ──Stack──> offset on a pmem device, guest physical
+//! file ──resolve──> offset on one of the filesystem's devices ──Stack──> offset on a pmem device, guest physical
 //! ```
 
 mod error;
@@ -16,7 +16,7 @@ mod stack;
 pub use error::NvdimmError;
 pub use filesystem::{Dax, is_dax, make_xfs, mount, prove_dax, still_dax};
 pub use ground::build;
-pub use locate::{BadMemory, Found, badblocks, choose, locate, resolve};
+pub use locate::{BadMemory, Found, badblocks, resolve};
 pub use namespaces::make_fsdax;
 pub use stack::{Part, Place, Pmem, Stack};
 
@@ -41,9 +41,10 @@ pub fn path_of(file: &str) -> String {
 async fn tool(agent: &Agent, argv: &[&str]) -> Result<RunResult, NvdimmError> {
     let call = Run {
         argv: argv.iter().map(|&word| word.to_owned()).collect(),
+        deadline_ms: None,
     };
     let result = agent.call(call, PREPARATION).await?;
-    if result.ended == Ended::Exited(0) {
+    if result.ended == Some(Ended::Exited(0)) {
         return Ok(result);
     }
     let said = [result.stderr.trim(), result.stdout.trim()]

@@ -172,6 +172,26 @@ impl Stack {
             .ok_or(NvdimmError::NoByte { nvdimm, at })
     }
 
+    /// What the filesystem uses a byte of an NVDIMM's pmem device for, and as which byte; `None` when it leaves it out.
+    pub fn above(&self, nvdimm: usize, at: DeviceOffset) -> Option<(Part, FsOffset)> {
+        if self.log == Some(nvdimm) {
+            return Some((Part::Log, FsOffset(at.0)));
+        }
+        if self.realtime == Some(nvdimm) {
+            return Some((Part::Realtime, FsOffset(at.0)));
+        }
+        let (offset, length) = match self.map {
+            Map::Linear { start, length } if nvdimm == 0 => (at.0.checked_sub(start.0)?, length),
+            Map::Striped { count, chunk, length } if nvdimm < count => {
+                let row = at.0.checked_div(chunk)?;
+                let number = row * u64::try_from(count).ok()? + u64::try_from(nvdimm).ok()?;
+                (number * chunk + at.0 % chunk, length)
+            }
+            Map::Linear { .. } | Map::Striped { .. } => return None,
+        };
+        (offset < length).then_some((Part::Data, FsOffset(offset)))
+    }
+
     fn below_data(&self, at: FsOffset) -> Option<(usize, DeviceOffset)> {
         match self.map {
             Map::Linear { start, length } => {
@@ -250,6 +270,37 @@ mod tests {
         assert_eq!(place(2 * MIB), Some((0, MIB)));
         assert_eq!(place(7 * MIB - 1), Some((0, 4 * MIB - 1)));
         assert_eq!(place(2000 * MIB), None);
+    }
+
+    #[test]
+    fn the_way_up_is_the_way_down_turned_round() {
+        let start = DeviceOffset(MIB);
+        let maps = [
+            Map::Linear {
+                start,
+                length: 998 * MIB,
+            },
+            Map::Striped {
+                count: 2,
+                chunk: MIB,
+                length: 2000 * MIB,
+            },
+        ];
+        for map in maps {
+            let stack = Stack::new(pmems(), "/dev/mapper/taster".to_owned(), map);
+            for at in [0, 5, MIB + 5, 7 * MIB - 1, 997 * MIB] {
+                let place = stack.place(Part::Data, FsOffset(at)).unwrap();
+                assert_eq!(
+                    stack.above(place.nvdimm, place.device),
+                    Some((Part::Data, FsOffset(at))),
+                    "{map:?} {at}"
+                );
+            }
+        }
+        let linear = Stack::new(pmems(), "/dev/pmem1p1".to_owned(), maps[0]).with(Some(1), None);
+        assert_eq!(linear.above(0, DeviceOffset(0)), None, "before the partition");
+        assert_eq!(linear.above(0, DeviceOffset(999 * MIB)), None, "behind it");
+        assert_eq!(linear.above(1, DeviceOffset(7)), Some((Part::Log, FsOffset(7))));
     }
 
     #[test]

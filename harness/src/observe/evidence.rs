@@ -3,12 +3,14 @@
 
 use super::probes::{Blind, NotifyCall, ShutdownFlags};
 use crate::nvdimm::BadMemory;
+use crate::oracle::facts as oracle;
 use guest_agent::address::{DeviceOffset, GuestPhysical};
-use guest_agent::call::{Contents, Handled, Refusal};
+use guest_agent::call::{BadRange, Contents, Extent, FileStatus, Handled, PageEntry, PageFlags, Refusal};
 use guest_agent::trace::TraceLine;
 use guest_agent::victim::{Ended, Signal};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// The evidence of one case on one kernel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,8 +25,19 @@ pub struct Evidence {
     pub trace: Vec<TraceLine>,
     /// What could not be observed in this guest.
     pub blind: Blind,
+    /// The error on which the guest ended, or that the kernel did not come back from, with the facts from before it.
+    pub unfinished: Option<Unfinished>,
     /// How it ended.
     pub end: End,
+}
+
+/// An error that was made and of which nothing more could be seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unfinished {
+    /// How it was made.
+    pub injection: oracle::Injection,
+    /// The guest just before.
+    pub facts: oracle::Facts,
 }
 
 /// How the carrying out of a case ended.
@@ -37,7 +50,8 @@ pub enum End {
     Stopped,
     /// The kernel died: a panic, a triple fault.
     GuestDied(String),
-    /// The harness could not go on: QEMU was lost, SSH was lost, an injection was not acknowledged.
+    /// The harness could not go on: QEMU was lost, SSH was lost, an injection was not acknowledged, or the case asks for what
+    /// is not there.
     Lost(String),
 }
 
@@ -49,62 +63,235 @@ pub enum StepEvidence {
     Done,
     /// The kernel refused it.
     Refused(Refusal),
+    /// An operation that must succeed ended otherwise, and not by a refusal: a command's status, an access that faulted.
+    Failed(Tried),
     /// The kernel did not come back from it, though the guest still answers.
     Stuck(String),
     /// It makes no sense in this guest: a precondition of the case is missing.
     Impossible(String),
-    /// A memory error was injected, and acknowledged.
+    /// Memory errors were injected, and acknowledged.
     Injected(Injected),
     /// The state was observed.
-    State(Observation),
+    State(Box<Observation>),
     /// An operation was tried.
     Operation(Tried),
 }
 
-/// An injection that happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// An injection that happened: one error, or several in turn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Injected {
-    /// The first byte of the page that was hit, on its pmem device.
-    pub page: DeviceOffset,
+    /// Each error, in order; at least one.
+    pub hits: Vec<Hit>,
+}
+
+/// One error in one page.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hit {
+    /// The NVDIMM, counted from 0, and the page's first byte on its pmem device; `None` when it has no place there.
+    pub nvdimm: Option<(usize, DeviceOffset)>,
     /// The same in the guest's memory.
     pub physical: GuestPhysical,
     /// Whether the kernel has finished with it.
     pub handled: Handled,
     /// For an injection by a system call: what that call got.
     pub injector: Option<Tried>,
+    /// How it was made, as the oracle is told.
+    pub injection: oracle::Injection,
+    /// The guest just before.
+    pub facts: oracle::Facts,
+    /// The guest just afterwards; `None` when that could not be looked at any more.
+    pub after: Option<After>,
 }
 
-/// What a system call got.
+/// What one error has brought, just after everything that it set off had come to its end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct After {
+    /// The victims of the facts.
+    pub victims: BTreeMap<String, VictimAfter>,
+    /// The calls of `xfs_dax_notify_failure` since.
+    pub notify_failure: Vec<NotifyCall>,
+    /// The filesystem.
+    pub filesystem: Filesystem,
+    /// The badblocks of the pmem device that was hit; none if none was.
+    pub badblocks: Vec<BadRange>,
+    /// By how much HardwareCorrupted has grown, in bytes.
+    pub hardware_corrupted: i64,
+    /// The text of every `memory_failure_event` since.
+    pub events: Vec<String>,
+}
+
+/// What one error has brought to a victim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VictimAfter {
+    /// The signals that it got since.
+    pub signals: Vec<Signal>,
+    /// The names of its threads, by their ids.
+    pub threads: BTreeMap<i32, String>,
+    /// How it ended, if it has.
+    pub ended: Option<Ended>,
+    /// Blocked signals that wait for it, as a mask.
+    pub pending: u64,
+    /// The pages that the facts list, looked up again; none of a dead one.
+    pub pages: Vec<PageAfter>,
+}
+
+/// A page of a victim, looked up again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageAfter {
+    /// Which of its mappings.
+    pub map: usize,
+    /// The page's first byte, counted from the mapping's first byte.
+    pub at: u64,
+    /// Its page-table entry.
+    pub entry: PageEntry,
+}
+
+/// How an operation ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tried {
-    /// It succeeded; for a read, what was read.
-    Succeeded(Option<Contents>),
-    /// It was refused.
+    /// It succeeded, and brought this.
+    Succeeded(Brought),
+    /// The kernel refused it.
+    Refused(Refusal),
+    /// A victim did it, and what happened to the victim belongs to its ending.
+    ByVictim(Access),
+}
+
+/// What an operation brought that succeeded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Brought {
+    /// Nothing that can be looked at.
+    Nothing,
+    /// What was read; and, of another file with which it is to be compared, what is there.
+    Contents {
+        /// What was read.
+        contents: Contents,
+        /// What the other file holds, or why it could not be read.
+        other: Option<Result<Contents, Refusal>>,
+    },
+    /// The names in a directory, sorted.
+    Names(Vec<String>),
+    /// What a symbolic link holds.
+    Text(String),
+    /// So many bytes were moved, of so many that were to be.
+    Moved {
+        /// Moved.
+        bytes: u64,
+        /// To be moved.
+        of: u64,
+    },
+    /// The contents were not the same, so nothing was shared.
+    Differs,
+    /// A program ran to its end.
+    Ran {
+        /// How it ended; `None` when it had to be killed at its deadline.
+        ended: Option<Ended>,
+        /// What it said: standard output, then standard error, in lines.
+        output: Vec<String>,
+    },
+}
+
+/// What a victim was told to do, and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Access {
+    /// The victim.
+    pub victim: String,
+    /// How the call or the access ended; `None` when the victim ended before it could say.
+    pub result: Option<AccessResult>,
+    /// Which of [`VictimView::signals`] it got from it.
+    pub signals: Range<usize>,
+    /// How the victim ended, if it has.
+    pub ended: Option<Ended>,
+}
+
+/// How a victim's call or access ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccessResult {
+    /// It was done.
+    Done,
+    /// A byte was read.
+    Byte(u8),
+    /// A call moved so many bytes, of so many that were to be.
+    Moved {
+        /// Moved.
+        bytes: u64,
+        /// To be moved.
+        of: u64,
+    },
+    /// The access raised a signal and was given up.
+    Faulted,
+    /// The kernel refused it.
     Refused(Refusal),
 }
 
-/// The state of everything that a case may have expectations about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The state of everything that a case may have expectations about. What no expectation asks for is not looked at, and is
+/// `None` or empty.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     /// Every victim.
     pub victims: BTreeMap<String, VictimView>,
     /// The calls of `xfs_dax_notify_failure` since the latest injection.
     pub notify_failure: Vec<NotifyCall>,
-    /// What the latest injection by a system call got.
-    pub injector: Option<Tried>,
+    /// What the latest injection by a system call got, for each page.
+    pub injectors: Vec<Tried>,
     /// The filesystem.
     pub filesystem: Filesystem,
     /// The badblocks of all pmem devices.
     pub badblocks: Vec<BadMemory>,
-    /// The page that the latest injection hit.
-    pub injected: Option<GuestPhysical>,
+    /// The pages that the latest injection hit, each once, in order.
+    pub injected: Vec<GuestPhysical>,
     /// Where the pages of files that the case names lay before the first injection.
     pub layout: Layout,
+    /// Where the pages of devices lie that the expectation names.
+    pub devices: Layout,
+    /// Page-table entries: victim, mapping, offset of the byte in the mapping.
+    pub entries: Vec<EntryView>,
+    /// The kernel's messages since the latest injection.
+    pub log: Option<Vec<String>>,
+    /// The trace since the latest injection.
+    pub trace: Option<Vec<TraceLine>>,
+    /// By how much HardwareCorrupted has grown since just before the latest injection, in bytes.
+    pub hardware_corrupted: Option<i64>,
+    /// The flags of the pages that the latest injection hit.
+    pub page_flags: Option<Vec<PageFlags>>,
+    /// Files that are asked about.
+    pub files: BTreeMap<String, FileView>,
+    /// What the watchers were told, in lines.
+    pub watched: BTreeMap<String, Vec<String>>,
 }
 
-/// File name → offset of a page in the file → its place in memory.
+/// Name of a file or device → offset of a page in it → its place in memory.
 pub type Layout = BTreeMap<String, BTreeMap<u64, GuestPhysical>>;
+
+/// A page-table entry of a victim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryView {
+    /// The victim.
+    pub victim: String,
+    /// Which of its mappings, counted from 0.
+    pub map: u32,
+    /// The byte that was asked about, counted from the mapping's start.
+    pub at: u64,
+    /// The entry; `None` when the victim has ended.
+    pub entry: Option<PageEntry>,
+}
+
+/// A file as it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum FileView {
+    /// It could be looked at.
+    There {
+        /// Size, `STATX_ATTR_DAX`, …
+        status: FileStatus,
+        /// Its extents; `None` if nobody asked.
+        extents: Option<Vec<Extent>>,
+    },
+    /// It could not.
+    Refused(Refusal),
+}
 
 /// One victim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +306,8 @@ pub struct VictimView {
     pub before: usize,
     /// Blocked signals that wait for it, as a mask.
     pub pending: u64,
+    /// Its threads' names by their ids.
+    pub threads: BTreeMap<i32, String>,
 }
 
 /// The filesystem under test.

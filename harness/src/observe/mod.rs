@@ -2,5 +2,7 @@
 //! What is seen in a guest: probes, kernel log, splats, and all of it together as evidence.
 
 pub mod evidence;
+pub mod patterns;
 pub mod probes;
 pub mod splat;
+pub mod watched;

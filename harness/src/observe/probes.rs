@@ -21,6 +21,7 @@ const NOTIFY: &str = "taster_notify";
 const NOTIFY_RETURN: &str = "taster_notify_ret";
 const SHUTDOWN: &str = "xfs_force_shutdown";
 const SIGNAL: &str = "signal_generate";
+const MEMORY_FAILURE: &str = "memory_failure_event";
 
 /// Everything that every case traces.
 pub fn request() -> StartTrace {
@@ -52,6 +53,9 @@ pub fn request() -> StartTrace {
             event("ras/memory_failure_event", None),
             event("mce/mce_record", None),
             event("xfs/xfs_force_shutdown", None),
+            // How much each fault of a DAX mapping brought: where PAGEMAP_SCAN is not there, nothing else tells.
+            event("fs_dax/dax_pmd_fault_done", None),
+            event("fs_dax/dax_pte_fault_done", None),
             // SIGBUS to anybody, and SIGKILL by the kernel itself (SI_KERNEL): who died besides our victims.
             event(
                 "signal/signal_generate",
@@ -59,6 +63,21 @@ pub fn request() -> StartTrace {
             ),
         ],
     }
+}
+
+/// The names of all events that [`request`] asks for.
+pub fn traced_events() -> Vec<String> {
+    let request = request();
+    let probes = request.kprobes.iter().filter_map(|probe| {
+        // "p:NAME FUNCTION …", "r:NAME FUNCTION …"
+        let (_, rest) = probe.split_once(':')?;
+        rest.split_whitespace().next().map(str::to_owned)
+    });
+    let events = request
+        .events
+        .iter()
+        .filter_map(|event| event.name.split_once('/').map(|(_, name)| name.to_owned()));
+    probes.chain(events).collect()
 }
 
 /// Which of the answers that cases ask for cannot be had in this guest: the reasons, from the probes that could not
@@ -71,6 +90,8 @@ pub struct Blind {
     pub handled: Option<String>,
     /// No record of who is signalled.
     pub signals: Option<String>,
+    /// Everything that could not be attached, each with the reason.
+    pub unavailable: Vec<String>,
 }
 
 impl Blind {
@@ -81,7 +102,14 @@ impl Blind {
             notify_failure: about("xfs_dax_notify_failure"),
             handled: about("nfit_handle_mce"),
             signals: about("signal_generate"),
+            unavailable: unavailable.to_vec(),
         }
+    }
+
+    /// Why an event of this name cannot be traced, if it cannot.
+    pub fn of_event(&self, name: &str) -> Option<&str> {
+        let names = |line: &&String| line.split([':', '/', ' ']).any(|word| word == name);
+        self.unavailable.iter().find(names).map(String::as_str)
     }
 }
 
@@ -153,6 +181,13 @@ pub fn signals_sent(trace: &[TraceLine]) -> Vec<Sent> {
             })
         })
         .collect()
+}
+
+/// The text of every `memory_failure_event` in a piece of trace.
+pub fn memory_failure_events(trace: &[TraceLine]) -> Vec<String> {
+    // include/ras/ras_event.h, from 7.0 on include/trace/events/memory-failure.h: "pfn %#lx: recovery action for %s: %s"
+    let events = trace.iter().filter(|line| line.event == MEMORY_FAILURE);
+    events.map(|line| line.text.clone()).collect()
 }
 
 /// The `SHUTDOWN_*` flags of the first shutdown in a piece of trace.

@@ -5,12 +5,15 @@
 //! plain text, an injection as the event MEMORY_FAILURE; nothing else counts as one.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use qapi::qmp::{Event, MEMORY_FAILURE, MemoryFailureAction, MemoryFailureRecipient};
+use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::qmp::{Events, Qmp, QmpError, QmpEvent};
+use super::registers::{VirtualCpu, virtual_cpus};
 
 /// The registers' bits. From the Intel SDM, volume 3B, chapter "Machine-Check Architecture", and as Linux reads them in
 /// arch/x86/kernel/cpu/mce/severity.c (which bits together grade an error) and core.c (which address is usable).
@@ -27,12 +30,20 @@ pub mod bits {
     pub const STATUS_ADDRV: u64 = 1 << 58;
     /// IA32_MCi_STATUS 56, S: reported by a machine check exception; without it Linux leaves the bank to its poller.
     pub const STATUS_S: u64 = 1 << 56;
+    /// IA32_MCi_STATUS 55, AR: software must act before the interrupted program goes on.
+    pub const STATUS_AR: u64 = 1 << 55;
     /// IA32_MCi_STATUS 15:0, MCACOD: memory scrubbing, channel 0. Linux takes 0xc0 to 0xcf, uncorrected and without AR, for
     /// an action-optional error (severity.c: "Action optional: memory scrubbing error").
     pub const MCACOD_MEMORY_SCRUB: u64 = 0xc0;
+    /// IA32_MCi_STATUS 15:0, MCACOD: data load. Linux grades it, with AR and in user mode, "Action required: data load in user
+    /// process" (severity.c); in the kernel it panics.
+    pub const MCACOD_DATA_LOAD: u64 = 0x134;
 
     /// IA32_MCG_STATUS 0, RIPV: the interrupted program can go on.
     pub const MCG_RIPV: u64 = 1 << 0;
+    /// IA32_MCG_STATUS 1, EIPV: the interrupted instruction is the one that met the error. Without it Linux takes an
+    /// action-required error for one of another thread and does nothing.
+    pub const MCG_EIPV: u64 = 1 << 1;
     /// IA32_MCG_STATUS 2, MCIP: a machine check is in progress.
     pub const MCG_MCIP: u64 = 1 << 2;
 
@@ -80,6 +91,32 @@ impl MachineCheck {
                 | bits::STATUS_S
                 | bits::MCACOD_MEMORY_SCRUB,
             mcg_status: bits::MCG_RIPV | bits::MCG_MCIP,
+            address,
+            misc: bits::MISC_PHYSICAL | bits::MISC_LSB_PAGE,
+            broadcast: true,
+        }
+    }
+}
+
+impl MachineCheck {
+    /// The bank by which Intel's data caches report what an instruction has consumed.
+    const DATA_CACHE_BANK: u8 = 1;
+
+    /// An action-required error (SRAR): the instruction at which `cpu` stands has loaded bad data from the page at the guest
+    /// physical `address`. The CPU must be in user mode, or Linux panics; see [`inject_into_user_mode`].
+    pub const fn action_required(cpu: u8, address: u64) -> Self {
+        Self {
+            cpu,
+            bank: Self::DATA_CACHE_BANK,
+            status: bits::STATUS_VAL
+                | bits::STATUS_UC
+                | bits::STATUS_EN
+                | bits::STATUS_MISCV
+                | bits::STATUS_ADDRV
+                | bits::STATUS_S
+                | bits::STATUS_AR
+                | bits::MCACOD_DATA_LOAD,
+            mcg_status: bits::MCG_RIPV | bits::MCG_EIPV | bits::MCG_MCIP,
             address,
             misc: bits::MISC_PHYSICAL | bits::MISC_LSB_PAGE,
             broadcast: true,
@@ -139,6 +176,12 @@ pub enum NotAcknowledged {
         /// The deadline that passed.
         after: Duration,
     },
+    /// The monitor did not say where the CPUs are.
+    #[error("QEMU's `info registers -a` shows no CPU, but: {text:?}")]
+    NoRegisters {
+        /// What it printed.
+        text: String,
+    },
     /// The connection ended before the event.
     #[error("QEMU was gone before it reported MEMORY_FAILURE")]
     Gone,
@@ -186,6 +229,41 @@ pub async fn inject(
         }
     }
     Ok(Acknowledged { event: first })
+}
+
+/// Stops the machine; if one of its CPUs then stands in `code` in user mode, that CPU takes an action-required machine check
+/// for the page at the guest physical `address`. In any case the machine goes on.
+///
+/// Where the CPUs stood otherwise is no error: the caller lets the guest do something and tries again.
+pub async fn inject_into_user_mode(
+    qmp: &Qmp,
+    code: &Range<u64>,
+    address: u64,
+    deadline: Duration,
+) -> Result<Result<Acknowledged, Vec<VirtualCpu>>, NotAcknowledged> {
+    qmp.raw("stop", Value::Null, deadline).await?;
+    let injected = while_stopped(qmp, code, address, deadline).await;
+    // A machine that stays stopped would look like a guest that hangs, so it goes on even after a failure.
+    qmp.raw("cont", Value::Null, deadline).await?;
+    injected
+}
+
+async fn while_stopped(
+    qmp: &Qmp,
+    code: &Range<u64>,
+    address: u64,
+    deadline: Duration,
+) -> Result<Result<Acknowledged, Vec<VirtualCpu>>, NotAcknowledged> {
+    let text = qmp.hmp("info registers -a", deadline).await?;
+    let cpus = virtual_cpus(&text);
+    match cpus.iter().find(|cpu| cpu.runs(code)) {
+        Some(cpu) => {
+            let check = MachineCheck::action_required(cpu.index, address);
+            Ok(Ok(inject(qmp, &check, deadline).await?))
+        }
+        None if cpus.is_empty() => Err(NotAcknowledged::NoRegisters { text }),
+        None => Ok(Err(cpus)),
+    }
 }
 
 async fn next_report(events: &mut Events) -> Option<MEMORY_FAILURE> {

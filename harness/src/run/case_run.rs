@@ -69,11 +69,13 @@ pub(super) fn unjudged(
 impl Stage<'_> {
     /// Boots, carries out, judges, cleans up.
     pub(super) async fn run(self) -> CaseResult {
+        // What is carried out and judged is the case as it is on this kernel.
+        let case = &self.case.for_kernel(self.version);
         let kernel = self.environment.kernel.clone();
         self.teller.tell(EventKind::CaseStarted {
             case: self.case.id.to_string(),
             kernel: kernel.clone(),
-            steps: self.case.steps.len(),
+            steps: case.steps.len(),
         });
         let started = Instant::now();
         let started_at = jiff::Timestamp::now();
@@ -86,10 +88,10 @@ impl Stage<'_> {
         result.started_at = started_at;
         let place = folder(self.out, &kernel, self.case.id.as_str());
         let doing = Mutex::new("getting a guest".to_owned());
-        match tokio::time::timeout(self.deadline, self.observed(&place, &doing)).await {
+        match tokio::time::timeout(self.deadline, self.observed(case, &place, &doing)).await {
             Ok(Ok(observed)) => {
                 result.environment.isolation = observed.isolation.to_string();
-                self.weigh(&mut result, &place, &observed.evidence, observed.steps);
+                self.weigh(case, &mut result, &place, &observed.evidence, observed.steps);
             }
             Ok(Err(no_guest)) => {
                 result.verdict = no_guest.verdict;
@@ -114,7 +116,7 @@ impl Stage<'_> {
         result
     }
 
-    async fn observed(&self, place: &Path, doing: &Mutex<String>) -> Result<Observed, NoGuest> {
+    async fn observed(&self, case: &Case, place: &Path, doing: &Mutex<String>) -> Result<Observed, NoGuest> {
         fs::create_dir_all(place)
             .map_err(|error| format!("cannot make the folder for evidence {}: {error}", place.display()))?;
         let qmp_log = log_to(&place.join("qmp.jsonl"))?;
@@ -126,10 +128,10 @@ impl Stage<'_> {
             guest,
             stack,
             isolation,
-        } = self.guests.get(self.case, evidence).await?;
-        let (case, kernel) = (self.case.id.to_string(), self.environment.kernel.clone());
+        } = self.guests.get(case, evidence).await?;
+        let (id, kernel) = (case.id.to_string(), self.environment.kernel.clone());
         let mut tell = |news| {
-            let (case, kernel) = (case.clone(), kernel.clone());
+            let (case, kernel) = (id.clone(), kernel.clone());
             if let News::Started { what, .. } = &news {
                 doing
                     .lock()
@@ -146,7 +148,7 @@ impl Stage<'_> {
                 News::Finished(step) => EventKind::StepFinished { case, kernel, step },
             });
         };
-        let (evidence, steps) = carry_out(&guest, &stack, self.case, &mut tell).await;
+        let (evidence, steps) = carry_out(&guest, &stack, case, &mut tell).await;
         guest.stop().await;
         Ok(Observed {
             evidence,
@@ -155,8 +157,15 @@ impl Stage<'_> {
         })
     }
 
-    fn weigh(&self, result: &mut CaseResult, place: &Path, evidence: &Evidence, steps: Vec<StepRecord>) {
-        let judgement = judge(self.case, self.version, evidence);
+    fn weigh(
+        &self,
+        case: &Case,
+        result: &mut CaseResult,
+        place: &Path,
+        evidence: &Evidence,
+        steps: Vec<StepRecord>,
+    ) {
+        let judgement = judge(case, self.version, evidence);
         result.verdict = judgement.verdict;
         result.reason = judgement.reason;
         result.findings = judgement.findings;

@@ -290,8 +290,11 @@ impl Run {
         for template in cloned.map(|case| &case.template).collect::<HashSet<_>>() {
             guests.prepare(template).await;
         }
-        // The longest first, so that none of them is what all wait for at the end.
-        runnable.sort_by_key(|case| Reverse(case.steps.len()));
+        match self.request.shuffle {
+            Some(seed) => fastrand::Rng::with_seed(seed).shuffle(&mut runnable),
+            // The longest first, so that none of them is what all wait for at the end.
+            None => runnable.sort_by_key(|case| Reverse(case.steps.len())),
+        }
         let (running, stop) = (Arc::clone(&self.running), self.stop.clone());
         let stages = runnable.iter().map(|case| {
             let stage = Stage {

@@ -1,16 +1,31 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Looking: what expectations are held against, and what is left at the end.
 
-use super::{PULSE, QUESTION, Scene, Trouble, Victim};
+use super::aim::device;
+use super::victims::spot;
+use super::{PULSE, QUESTION, Scene, Trouble};
 use crate::guest::agent::CallError;
-use crate::nvdimm::{self, MOUNT_POINT};
-use crate::observe::evidence::{End, Evidence, Filesystem, Observation, VictimView};
-use crate::observe::probes;
-use guest_agent::call::{AskVictim, IsShutDown, Outcome, ReadLog, ReadTrace, VictimState};
+use crate::nvdimm::{self, MOUNT_POINT, path_of};
+use crate::observe::evidence::{
+    End, EntryView, Evidence, FileView, Filesystem, Layout, Observation, VictimView,
+};
+use crate::observe::{patterns, probes, watched};
+use crate::places::page_starts;
+use guest_agent::address::{FsOffset, GuestPhysical};
+use guest_agent::call::{
+    AskAccounts, AskExtents, AskMount, AskPageFlags, AskVictim, LogRecord, Outcome as Answer, PageFlags,
+    ReadLog, ReadTrace, ReadWatch, StartWatch, Stat, Watcher as GuestWatcher,
+};
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use testcases::{BadRange, FilePath, FileState, KernelVersion, Place, StateExpectation, VictimName, Watcher};
 
 /// Lines of the console that stand in for the kernel's log when the guest is dead.
 const LAST_LINES: usize = 400;
+/// The first kernel whose XFS reports media errors and shutdowns to watchers (fs/xfs/xfs_healthmon.c, fs/fserror.c).
+const REPORTS_SINCE: (u32, u32) = (7, 0);
+/// How long a watcher may lag behind the handler that reports to it.
+const WATCHING: Duration = Duration::from_secs(10);
 
 impl Scene<'_> {
     pub(super) async fn ask_victims(&mut self) -> Result<(), CallError> {
@@ -18,7 +33,7 @@ impl Scene<'_> {
             if !victim.released {
                 let call = AskVictim {
                     name: name.clone(),
-                    page: None,
+                    pages: Vec::new(),
                 };
                 victim.hear(self.guest.agent.call(call, QUESTION).await?);
             }
@@ -26,44 +41,229 @@ impl Scene<'_> {
         Ok(())
     }
 
-    pub(super) async fn observe(&mut self) -> Result<Observation, Trouble> {
+    async fn ask<C: guest_agent::call::Call>(&self, call: C) -> Result<C::Answer, CallError> {
+        self.guest.agent.call(call, QUESTION).await
+    }
+
+    /// What there is to see of all that the expectation speaks about.
+    pub(super) async fn observe(&mut self, wanted: &StateExpectation) -> Result<Observation, Trouble> {
         self.ask_victims().await?;
         let trace = self
-            .guest
-            .agent
-            .call(ReadTrace { since: self.since }, QUESTION)
+            .ask(ReadTrace {
+                since: self.trace_since,
+            })
             .await?;
+        let injected = self.injected();
         Ok(Observation {
             victims: self.views(),
             notify_failure: probes::notify_calls(&trace),
-            injector: self.latest.as_ref().and_then(|latest| latest.injector.clone()),
+            injectors: self
+                .latest
+                .iter()
+                .filter_map(|hit| hit.injector.clone())
+                .collect(),
             filesystem: self.filesystem().await?,
             badblocks: nvdimm::badblocks(&self.guest.agent, self.stack).await?,
-            injected: self.latest.as_ref().map(|latest| latest.physical),
             layout: self.layout.clone(),
+            devices: self.devices(wanted)?,
+            entries: self.entries(wanted).await?,
+            log: match wanted.log {
+                Some(_) => Some(lines(
+                    &self
+                        .ask(ReadLog {
+                            since: self.log_since,
+                        })
+                        .await?,
+                )),
+                None => None,
+            },
+            trace: (!wanted.trace.is_empty()).then_some(trace),
+            hardware_corrupted: match wanted.hardware_corrupted {
+                Some(_) => Some(self.corrupted_since().await?),
+                None => None,
+            },
+            page_flags: match wanted.page_flags {
+                Some(_) => Some(self.page_flags(&injected).await?),
+                None => None,
+            },
+            files: self.files(&wanted.files).await?,
+            watched: self.watched(wanted).await?,
+            injected,
         })
     }
 
+    /// Where the parts of devices lie that the expectation names.
+    fn devices(&self, wanted: &StateExpectation) -> Result<Layout, Trouble> {
+        let mut layout = Layout::new();
+        for range in wanted.badblocks.iter().flatten() {
+            let BadRange::Device { of, offset, length } = range else {
+                continue;
+            };
+            for at in page_starts(offset.0, Some(length.0)) {
+                let place = self.stack.place(device(*of), FsOffset(at))?;
+                let pages = layout.entry(of.as_str().to_owned()).or_default();
+                pages.insert(at, place.physical);
+            }
+        }
+        Ok(layout)
+    }
+
+    /// The pages that the latest injection hit, each once.
+    fn injected(&self) -> Vec<GuestPhysical> {
+        let mut pages: Vec<GuestPhysical> = Vec::new();
+        for hit in &self.latest {
+            if !pages.contains(&hit.physical) {
+                pages.push(hit.physical);
+            }
+        }
+        pages
+    }
+
+    async fn entries(&self, wanted: &StateExpectation) -> Result<Vec<EntryView>, CallError> {
+        let mut places: BTreeMap<&VictimName, Vec<Place>> = BTreeMap::new();
+        for (name, more) in wanted.present.iter().chain(&wanted.absent) {
+            places.entry(name).or_default().extend(more);
+        }
+        let mut entries = Vec::new();
+        for (name, places) in places {
+            let call = AskVictim {
+                name: name.as_str().to_owned(),
+                pages: places.iter().copied().map(spot).collect(),
+            };
+            let pages = self.ask(call).await?.pages;
+            entries.extend(places.iter().map(|place| {
+                EntryView {
+                    victim: name.as_str().to_owned(),
+                    map: place.map,
+                    at: place.at.0,
+                    entry: pages
+                        .iter()
+                        .find(|page| page.at == spot(*place))
+                        .map(|page| page.entry),
+                }
+            }));
+        }
+        Ok(entries)
+    }
+
+    /// By how much the kernel's account of corrupted memory has changed since before the latest injection.
+    pub(super) async fn corrupted_since(&self) -> Result<i64, CallError> {
+        let now = self.ask(AskAccounts {}).await?.hardware_corrupted;
+        Ok(now
+            .cast_signed()
+            .wrapping_sub(self.corrupted_before.cast_signed()))
+    }
+
+    async fn page_flags(&self, pages: &[GuestPhysical]) -> Result<Vec<PageFlags>, CallError> {
+        let pfns = pages.iter().map(|page| page.pfn()).collect();
+        self.ask(AskPageFlags { pfns }).await
+    }
+
+    async fn files(
+        &mut self,
+        wanted: &BTreeMap<FilePath, FileState>,
+    ) -> Result<BTreeMap<String, FileView>, CallError> {
+        let mut views = BTreeMap::new();
+        for (file, state) in wanted {
+            self.names.touch(file.as_str());
+            let view = self.file(file, state).await?;
+            views.insert(file.as_str().to_owned(), view);
+        }
+        Ok(views)
+    }
+
+    async fn file(&self, file: &FilePath, wanted: &FileState) -> Result<FileView, CallError> {
+        let path = path_of(file.as_str());
+        let call = Stat {
+            path: path.clone(),
+            follow: false,
+        };
+        let status = match self.ask(call).await? {
+            Answer::Done(status) => status,
+            Answer::Refused(refusal) => return Ok(FileView::Refused(refusal)),
+        };
+        let mut extents = None;
+        if wanted.shared.is_some() || wanted.extents.is_some() || wanted.unwritten.is_some() {
+            match self.ask(AskExtents { path, sync: true }).await? {
+                Answer::Done(found) => extents = Some(found),
+                Answer::Refused(refusal) => return Ok(FileView::Refused(refusal)),
+            }
+        }
+        Ok(FileView::There { status, extents })
+    }
+
+    /// What watchers were told, after what the case expects of them has come or the patience for it is over: kernels tell them
+    /// from a worker.
+    async fn watched(&self, wanted: &StateExpectation) -> Result<BTreeMap<String, Vec<String>>, CallError> {
+        let mut heard = BTreeMap::new();
+        let injected = self.injected();
+        let views = self.views();
+        for (watcher, expected) in &wanted.watched {
+            let until = Instant::now() + WATCHING;
+            let mut lines: Vec<String> = Vec::new();
+            loop {
+                let left = until.saturating_duration_since(Instant::now());
+                let call = ReadWatch {
+                    watcher: guest_watcher(*watcher),
+                    // The first question is for what there is.
+                    at_least: if lines.is_empty() { 0 } else { lines.len() + 1 },
+                    deadline_ms: u64::try_from(left.as_millis()).unwrap_or_default(),
+                };
+                let events = self.guest.agent.call(call, QUESTION).await?;
+                let came = events.len() > lines.len();
+                lines = events.iter().map(watched::line).collect();
+                let all_there = expected
+                    .has
+                    .iter()
+                    .all(|glob| patterns::shows(glob, &lines, &views, &injected));
+                if all_there || left.is_zero() || (!came && !lines.is_empty()) {
+                    break;
+                }
+            }
+            heard.insert(watcher.as_str().to_owned(), lines);
+        }
+        Ok(heard)
+    }
+
+    /// Starts a watcher; a kernel that cannot be watched so makes the case untestable.
+    pub(super) async fn watch(&self, watcher: Watcher) -> Result<(), Trouble> {
+        let release = &self.guest.welcome.release;
+        let reports = release
+            .parse()
+            .is_ok_and(|version: KernelVersion| (version.major, version.minor) >= REPORTS_SINCE);
+        if !reports {
+            // Older ones take the mark of fanotify, and stay silent.
+            return Err(Trouble::Impossible(format!(
+                "XFS tells nobody of memory errors before {}.{}, and this is {release}",
+                REPORTS_SINCE.0, REPORTS_SINCE.1
+            )));
+        }
+        let call = StartWatch {
+            watcher: guest_watcher(watcher),
+            at: MOUNT_POINT.to_owned(),
+        };
+        match self.ask(call).await? {
+            Answer::Done(()) => Ok(()),
+            Answer::Refused(refusal) => Err(Trouble::Impossible(format!(
+                "this kernel cannot be watched by {}: {} (errno {})",
+                watcher.as_str(),
+                refusal.what,
+                refusal.errno
+            ))),
+        }
+    }
+
     pub(super) async fn filesystem(&self) -> Result<Filesystem, Trouble> {
-        if !self.mounted {
+        if !self.mounting.mounted {
             return Ok(Filesystem::Unmounted);
         }
-        match self
-            .call(IsShutDown {
-                at: MOUNT_POINT.to_owned(),
-            })
-            .await?
-        {
-            Outcome::Done(false) => Ok(Filesystem::Up),
-            Outcome::Done(true) => {
-                let call = ReadTrace {
-                    since: self.mounted_since,
-                };
-                let trace = self.guest.agent.call(call, QUESTION).await?;
-                Ok(Filesystem::ShutDown(probes::first_shutdown(&trace)))
-            }
-            Outcome::Refused(refusal) => Err(Trouble::Refused(refusal)),
+        let at = MOUNT_POINT.to_owned();
+        if !self.call(AskMount { at }).await?.shut_down {
+            return Ok(Filesystem::Up);
         }
+        let since = self.mounting.since;
+        let trace = self.ask(ReadTrace { since }).await?;
+        Ok(Filesystem::ShutDown(probes::first_shutdown(&trace)))
     }
 
     pub(super) fn views(&self) -> BTreeMap<String, VictimView> {
@@ -84,24 +284,13 @@ impl Scene<'_> {
             }
         }
         let agent = &self.guest.agent;
-        match agent
-            .call(ReadLog { since: 0 }, if answers { QUESTION } else { PULSE })
-            .await
-        {
-            Ok(records) => {
-                log = records
-                    .iter()
-                    .flat_map(|record| record.text.lines())
-                    .map(str::to_owned)
-                    .collect();
-            }
+        let patience = if answers { QUESTION } else { PULSE };
+        match agent.call(ReadLog { since: 0 }, patience).await {
+            Ok(records) => log = lines(&records),
             Err(error) if answers => end = self.lost(&error).await,
             Err(_) => {}
         }
-        match agent
-            .call(ReadTrace { since: 0 }, if answers { QUESTION } else { PULSE })
-            .await
-        {
+        match agent.call(ReadTrace { since: 0 }, patience).await {
             Ok(lines) => trace = lines,
             Err(error) if answers => end = self.lost(&error).await,
             Err(_) => {}
@@ -116,15 +305,23 @@ impl Scene<'_> {
             log,
             trace,
             blind: self.blind,
+            unfinished: self.unfinished,
             end,
         }
     }
 }
 
-impl Victim {
-    pub(super) fn hear(&mut self, state: VictimState) {
-        self.view.ended = state.ended;
-        self.view.signals = state.signals;
-        self.view.pending = state.pending;
+fn lines(records: &[LogRecord]) -> Vec<String> {
+    records
+        .iter()
+        .flat_map(|record| record.text.lines())
+        .map(str::to_owned)
+        .collect()
+}
+
+const fn guest_watcher(watcher: Watcher) -> GuestWatcher {
+    match watcher {
+        Watcher::Health => GuestWatcher::Health,
+        Watcher::Fanotify => GuestWatcher::Fanotify,
     }
 }

@@ -1,24 +1,39 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One case carried out in one guest: steps in, evidence out. It judges nothing.
 
-mod act;
+mod aftermath;
+mod aim;
+mod commands;
+mod facts;
 mod look;
+mod mounts;
+mod names;
+mod operate;
 mod poison;
 mod trouble;
+mod victims;
 
 use crate::guest::agent::CallError;
 use crate::guest::{Death, Guest};
-use crate::nvdimm::{self, Dax, Stack};
-use crate::observe::evidence::{End, Evidence, Injected, Layout, StepEvidence, VictimView};
+use crate::nvdimm::{self, Stack};
+use crate::observe::evidence::{
+    AccessResult, Brought, End, Evidence, Hit, Layout, StepEvidence, Tried, Unfinished,
+};
 use crate::observe::probes::{self, Blind};
-use guest_agent::address::FileOffset;
-use guest_agent::call::{Call, Hello, MarkTrace};
+use crate::places::Page;
+use guest_agent::call::{
+    AskAccounts, AskMount, AskRegions, Call, Geometry, Hello, MarkLog, MarkTrace, Region,
+};
+use guest_agent::victim::Ended;
+use mounts::Mounting;
+use names::Names;
 use reports::StepRecord;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use testcases::{Case, Step, Template, Xfs, describe};
+use testcases::{Action, Case, Expect, Step, describe};
 use trouble::Trouble;
 pub(crate) use trouble::chain;
+use victims::Victim;
 
 /// What a system call may take before the kernel counts as stuck in it.
 const OPERATION: Duration = Duration::from_secs(60);
@@ -26,6 +41,7 @@ const OPERATION: Duration = Duration::from_secs(60);
 const QUESTION: Duration = Duration::from_secs(30);
 /// After something took too long: does the guest still answer at all?
 const PULSE: Duration = Duration::from_secs(10);
+
 /// What is heard while a case is carried out.
 #[derive(Debug)]
 pub enum News {
@@ -40,8 +56,8 @@ pub enum News {
     Finished(StepRecord),
 }
 
-/// Carries a case out in a guest that is in the case's template, with these devices, and collects what there is to
-/// see. The guest is left as it is.
+/// Carries a case out in a guest that is in the case's template, with these devices, and collects what there is to see. The
+/// guest is left as it is.
 pub async fn carry_out(
     guest: &Guest,
     stack: &Stack,
@@ -70,45 +86,48 @@ struct Scene<'a> {
     case: &'a Case,
     steps: Vec<StepEvidence>,
     victims: BTreeMap<String, Victim>,
+    names: Names,
+    mounting: Mounting,
+    /// The NVDIMMs of the guest.
+    nvdimms: Vec<Region>,
+    /// The shape of the filesystem, as it was told last.
+    geometry: Option<Geometry>,
     blind: Blind,
-    dax: Dax,
     layout: Layout,
-    /// Trace lines before the latest injection.
-    since: usize,
-    latest: Option<Injected>,
-    /// Trace lines before the latest mount.
-    mounted_since: usize,
-    mounted: bool,
-    mount_options: String,
-}
-
-struct Victim {
-    file: String,
-    touches: FileOffset,
-    view: VictimView,
-    released: bool,
+    /// The pages that the case has marked.
+    marks: BTreeMap<String, Page>,
+    /// The errors of the latest injection.
+    latest: Vec<Hit>,
+    /// The one that is just being made.
+    unfinished: Option<Unfinished>,
+    /// Trace lines before the latest injection, or the case.
+    trace_since: usize,
+    /// The number of the first kernel message after it began.
+    log_since: u64,
+    /// `HardwareCorrupted` just before it, in bytes.
+    corrupted_before: u64,
 }
 
 impl<'a> Scene<'a> {
     fn new(guest: &'a Guest, stack: &'a Stack, case: &'a Case) -> Self {
-        let (mounted, mount_options) = match &case.template {
-            Template::Xfs(xfs) => (true, xfs.mount.clone()),
-            Template::Unmounted { .. } => (false, Xfs::default().mount),
-        };
         Self {
             guest,
             stack,
             case,
             steps: Vec::new(),
             victims: BTreeMap::new(),
+            names: Names::default(),
+            mounting: Mounting::of_template(&case.template),
+            nvdimms: Vec::new(),
+            geometry: None,
             blind: Blind::default(),
-            dax: Dax::Absent,
             layout: Layout::new(),
-            since: 0,
-            latest: None,
-            mounted_since: 0,
-            mounted,
-            mount_options,
+            marks: BTreeMap::new(),
+            latest: Vec::new(),
+            unfinished: None,
+            trace_since: 0,
+            log_since: 0,
+            corrupted_before: 0,
         }
     }
 
@@ -119,7 +138,7 @@ impl<'a> Scene<'a> {
     async fn play(&mut self, tell: &mut (dyn FnMut(News) + Send), records: &mut Vec<StepRecord>) -> End {
         if let Err(trouble) = self.enter().await {
             return match trouble {
-                Trouble::Impossible(why) | Trouble::Harness(why) => End::Lost(why),
+                Trouble::Impossible(why) | Trouble::Harness(why) | Trouble::NotThere(why) => End::Lost(why),
                 Trouble::Refused(refusal) => End::Lost(format!(
                     "the template is not usable: {} (errno {})",
                     refusal.what, refusal.errno
@@ -140,6 +159,7 @@ impl<'a> Scene<'a> {
                     Some(format!("{} (errno {})", refusal.what, refusal.errno))
                 }
                 Ok(StepEvidence::Impossible(why) | StepEvidence::Stuck(why)) => Some(why.clone()),
+                Ok(StepEvidence::Failed(tried)) => Some(format!("{tried:?}")),
                 Ok(_) => None,
                 Err(end) => Some(format!("{end:?}")),
             };
@@ -157,7 +177,10 @@ impl<'a> Scene<'a> {
                 Ok(evidence) => {
                     let stop = matches!(
                         evidence,
-                        StepEvidence::Refused(_) | StepEvidence::Impossible(_) | StepEvidence::Stuck(_)
+                        StepEvidence::Refused(_)
+                            | StepEvidence::Failed(_)
+                            | StepEvidence::Impossible(_)
+                            | StepEvidence::Stuck(_)
                     );
                     self.steps.push(evidence);
                     if stop {
@@ -177,11 +200,34 @@ impl<'a> Scene<'a> {
     async fn enter(&mut self) -> Result<(), Trouble> {
         let started = self.call(probes::request()).await?;
         self.blind = Blind::from_unavailable(&started.unavailable);
-        if self.mounted {
-            self.dax = nvdimm::still_dax(&self.guest.agent).await?;
+        self.nvdimms = self.call(AskRegions {}).await?;
+        if self.mounting.mounted {
+            self.mounting.dax = nvdimm::still_dax(&self.guest.agent).await?;
+            let at = nvdimm::MOUNT_POINT.to_owned();
+            self.geometry = self.call(AskMount { at }).await?.geometry;
         }
-        self.since = self.call(MarkTrace {}).await?;
+        self.trace_since = self.call(MarkTrace {}).await?;
+        self.log_since = self.call(MarkLog {}).await?;
+        self.corrupted_before = self.call(AskAccounts {}).await?.hardware_corrupted;
         Ok(())
+    }
+
+    async fn act(&mut self, action: &Action) -> Result<StepEvidence, Trouble> {
+        match action {
+            Action::Operation(operation) => Ok(must_succeed(self.operate(operation, None).await?)),
+            Action::Victim(spec) => self.start_victim(spec).await,
+            Action::Fork(fork) => self.fork(fork).await,
+            Action::Release(release) => self.release(release).await,
+            Action::Mark(mark) => self.mark(mark).await,
+            Action::Watch(watcher) => self.watch(*watcher).await.map(|()| StepEvidence::Done),
+            Action::Inject(injection) => self.inject(injection).await,
+            Action::Expect(Expect::State(state)) => {
+                Ok(StepEvidence::State(Box::new(self.observe(state).await?)))
+            }
+            Action::Expect(Expect::Operation { operation, outcome }) => Ok(StepEvidence::Operation(
+                self.operate(operation, Some(outcome)).await?,
+            )),
+        }
     }
 
     async fn step(&mut self, step: &Step) -> Result<StepEvidence, End> {
@@ -189,6 +235,9 @@ impl<'a> Scene<'a> {
             Ok(evidence) => Ok(evidence),
             Err(Trouble::Impossible(why)) => Ok(StepEvidence::Impossible(why)),
             Err(Trouble::Refused(refusal)) => Ok(StepEvidence::Refused(refusal)),
+            Err(Trouble::NotThere(why)) => {
+                Err(End::Lost(format!("the case asks for what is not there: {why}")))
+            }
             Err(Trouble::Harness(why)) => Err(End::Lost(why)),
             Err(Trouble::Call(error @ CallError::Deadline { .. })) => {
                 // The kernel's fault, if the guest is otherwise well.
@@ -210,5 +259,29 @@ impl<'a> Scene<'a> {
                 self.guest.console_tail(12).join("\n    ")
             )),
         }
+    }
+}
+
+/// The evidence of an operation that must succeed.
+fn must_succeed(tried: Tried) -> StepEvidence {
+    let done = match &tried {
+        Tried::Refused(refusal) => return StepEvidence::Refused(refusal.clone()),
+        Tried::Succeeded(Brought::Differs) => false,
+        Tried::Succeeded(Brought::Moved { bytes, of }) => bytes == of,
+        Tried::Succeeded(Brought::Ran { ended, .. }) => *ended == Some(Ended::Exited(0)),
+        Tried::Succeeded(
+            Brought::Nothing | Brought::Contents { .. } | Brought::Names(_) | Brought::Text(_),
+        ) => true,
+        Tried::ByVictim(access) => match &access.result {
+            Some(AccessResult::Refused(refusal)) if access.signals.is_empty() => {
+                return StepEvidence::Refused(refusal.clone());
+            }
+            _ => access.is_success(),
+        },
+    };
+    if done {
+        StepEvidence::Done
+    } else {
+        StepEvidence::Failed(tried)
     }
 }

@@ -1,121 +1,324 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Injecting: what must be true before, and what must be asked before it is too late.
+//! Injecting: what must be asked before it is too late, the error itself, and what it has brought.
 
-use super::{Scene, Trouble};
-use crate::inject::inject;
-use crate::nvdimm::{self, Dax, MOUNT_POINT, Place, path_of};
-use crate::observe::evidence::{Layout, StepEvidence};
-use guest_agent::address::{FileOffset, GuestPhysical, PAGE_SIZE};
-use guest_agent::call::{AskVictim, MarkTrace, Outcome};
-use testcases::{Action, BadRange, Expect, Injection, Target};
+use super::facts::{Beside, coverings, of_page, records_of};
+use super::names::Kind;
+use super::victims::spot;
+use super::{OPERATION, QUESTION, Scene, Trouble};
+use crate::inject::{Done, Injector, Spinner, by_madvise, told};
+use crate::nvdimm::{MOUNT_POINT, Part as Device, path_of};
+use crate::observe::evidence::{Hit, Injected, StepEvidence, Unfinished};
+use crate::oracle::facts::{Facts, MAIN_THREAD, ThreadOf};
+use crate::places::{Page, page_starts};
+use guest_agent::address::{FileOffset, FsOffset, GuestPhysical, PAGE_SIZE};
+use guest_agent::call::{
+    AskAccounts, AskExtents, AskFacts, AskFlags, AskVictim, Covering, Handled, MarkLog, MarkTrace,
+    Outcome as Answer, PageAsked, PageFacts, ReadKernelFile, SpaceRecord,
+};
+use guest_agent::victim::{self as guest, Order, Reply};
+use testcases::{
+    Action, BadRange, Bytes, Expect, FilePath, Injection, MadviseError, Mechanism, Place, Severity,
+};
 
 /// The longest range of badblocks that an expectation may name, in pages.
-const LONGEST_RANGE: u64 = 1 << 16;
+const LONGEST_RANGE: usize = 1 << 16;
+/// The CPU on which a victim spins.
+const SPINNING_CPU: u32 = 0;
+/// Whether corrupt-pfn passes some pages over (mm/hwpoison-inject.c).
+const CORRUPT_FILTER: &str = "/sys/kernel/debug/hwpoison/corrupt-filter-enable";
+
+/// Who of the victims makes an injection, and from where.
+struct ByVictim {
+    name: String,
+    place: Place,
+}
 
 impl Scene<'_> {
     pub(super) async fn inject(&mut self, injection: &Injection) -> Result<StepEvidence, Trouble> {
-        self.require_dax(&injection.at).await?;
-        if self.latest.is_none() {
-            self.layout = self.survey().await?;
+        self.learn_inodes().await?;
+        self.survey().await?;
+        let pages = self.aim(&injection.at).await?;
+        self.begin_window().await?;
+        for _ in 0..injection.times.get() {
+            for (index, page) in pages.iter().enumerate() {
+                let by = injection.at.victim().map(|(name, place)| ByVictim {
+                    name: name.as_str().to_owned(),
+                    place: Place {
+                        map: place.map,
+                        at: Bytes(place.at.0 + PAGE_SIZE * u64::try_from(index).unwrap_or_default()),
+                    },
+                });
+                let hit = self.hit(injection.by, *page, by.as_ref()).await?;
+                let finished = hit.handled == Handled::Finished;
+                self.latest.push(hit);
+                if !finished {
+                    break;
+                }
+            }
         }
-        let place = nvdimm::locate(&self.guest.agent, self.stack, &injection.at).await?;
-        self.check_against_victims(&injection.at, place).await?;
-        // What an earlier injection has brought belongs to the time before this one.
+        let hits = self.latest.clone();
+        Ok(StepEvidence::Injected(Injected { hits }))
+    }
+
+    /// What earlier injections have brought belongs to the time before this one.
+    async fn begin_window(&mut self) -> Result<(), Trouble> {
         self.ask_victims().await?;
         for victim in self.victims.values_mut() {
             victim.view.before = victim.view.signals.len();
         }
-        self.since = self.call(MarkTrace {}).await?;
-        let injected = inject(&self.guest.agent, &self.guest.qmp, injection.by, place).await?;
-        self.latest = Some(injected.clone());
-        Ok(StepEvidence::Injected(injected))
+        self.latest.clear();
+        self.trace_since = self.call(MarkTrace {}).await?;
+        self.log_since = self.call(MarkLog {}).await?;
+        self.corrupted_before = self.call(AskAccounts {}).await?.hardware_corrupted;
+        Ok(())
     }
 
-    /// Without DAX the page is one of the page cache, and everything that follows would be about something else.
-    pub(super) async fn require_dax(&self, target: &Target) -> Result<(), Trouble> {
-        let (dax, what) = match target {
-            Target::File { file, .. } => {
-                let path = path_of(file.as_str());
-                match nvdimm::is_dax(&self.guest.agent, path.clone()).await? {
-                    Outcome::Done(dax) => (dax, path),
-                    Outcome::Refused(refusal) => return Err(Trouble::Refused(refusal)),
-                }
+    /// One error in one page, with the facts from before and what is seen after.
+    async fn hit(&mut self, by: Mechanism, page: Page, victim: Option<&ByVictim>) -> Result<Hit, Trouble> {
+        let spinner = match (by, victim) {
+            (Mechanism::MachineCheck(Severity::ActionRequired), Some(victim)) => {
+                Some(self.spin(victim).await?)
             }
-            Target::Metadata { .. } | Target::FreeSpace { .. } => (self.dax, MOUNT_POINT.to_owned()),
+            _ => None,
         };
-        match dax {
-            Dax::Proved => Ok(()),
-            Dax::Absent => Err(Trouble::Impossible(format!(
-                "{what} is not DAX (statx shows no STATX_ATTR_DAX; mount options: {}): a memory error there would hit \
-                 the page cache",
-                self.mount_options
+        let thread = victim.map(|victim| ThreadOf {
+            victim: victim.name.clone(),
+            // The thread that spins bears the victim's own name.
+            thread: match spinner {
+                Some(_) => victim.name.clone(),
+                None => MAIN_THREAD.to_owned(),
+            },
+        });
+        let injection = told(by, page, thread)
+            .ok_or_else(|| Trouble::Harness(format!("{by:?} needs a victim, and the case names none")))?;
+        let facts = self.facts(page, by).await?;
+        let before = self.before_hit().await?;
+        self.unfinished = Some(Unfinished {
+            injection: injection.clone(),
+            facts: facts.clone(),
+        });
+        let done = match (&spinner, victim, by) {
+            (Some(spinner), ..) => self.injector().consume(spinner, page.physical).await?,
+            (None, Some(victim), Mechanism::Madvise(advice)) => self.madvise(victim, advice).await?,
+            _ => self.injector().inject(by, page).await?.ok_or_else(|| {
+                Trouble::NotThere(format!("{by:?} has nothing to hit at {}", page.physical))
+            })?,
+        };
+        let after = match done.handled {
+            Handled::Finished => {
+                self.unfinished = None;
+                Some(self.after_hit(&before, &facts, page).await?)
+            }
+            // What is stuck in the kernel must not be asked for more.
+            Handled::Stuck | Handled::Silent => None,
+        };
+        Ok(Hit {
+            nvdimm: page.nvdimm,
+            physical: page.physical,
+            handled: done.handled,
+            injector: done.injector,
+            injection,
+            facts,
+            after,
+        })
+    }
+
+    fn injector(&self) -> Injector<'_> {
+        Injector {
+            agent: &self.guest.agent,
+            qmp: &self.guest.qmp,
+            stack: self.stack,
+        }
+    }
+
+    /// Starts a thread of the victim that does nothing but load the byte, over and over.
+    async fn spin(&mut self, victim: &ByVictim) -> Result<Spinner, Trouble> {
+        let order = Order::Spin {
+            at: spot(victim.place),
+            cpu: SPINNING_CPU,
+        };
+        match self.raw_order(&victim.name, order).await?.reply {
+            Some(Reply::Spinning {
+                code_start, code_end, ..
+            }) => Ok(Spinner {
+                victim: victim.name.clone(),
+                code: code_start..code_end,
+            }),
+            other => Err(Trouble::Harness(format!(
+                "{} does not spin on {}: {other:?}",
+                victim.name, victim.place
             ))),
         }
     }
 
-    /// Where the files lie that expectations about badblocks name. Asked before the first injection: afterwards a
-    /// filesystem that shut down answers nothing.
-    pub(super) async fn survey(&self) -> Result<Layout, Trouble> {
-        let mut layout = Layout::new();
+    async fn madvise(&mut self, victim: &ByVictim, advice: MadviseError) -> Result<Done, Trouble> {
+        let order = Order::Advise {
+            advice: match advice {
+                MadviseError::Hwpoison => guest::Advice::HwPoison,
+                MadviseError::SoftOffline => guest::Advice::SoftOffline,
+            },
+            at: spot(victim.place),
+            length: PAGE_SIZE,
+        };
+        let access = self.order(&victim.name, order).await?;
+        Ok(by_madvise(access.result.as_ref()))
+    }
+
+    /// Everything that the oracle wants to know of the time before.
+    async fn facts(&mut self, page: Page, by: Mechanism) -> Result<Facts, Trouble> {
+        let on_data = match page.used {
+            Some((Device::Data, offset)) => Some(PageAsked {
+                offset,
+                physical: page.physical,
+            }),
+            _ => None,
+        };
+        let call = AskFacts {
+            at: MOUNT_POINT.to_owned(),
+            pages: on_data.into_iter().collect(),
+            paths: self.names.all().map(|(path, _)| path_of(path)).collect(),
+        };
+        let said = self.guest.agent.call(call, OPERATION).await?;
+        if let Some(geometry) = said.mount.geometry {
+            self.geometry = Some(geometry);
+        }
+        let mut seen = said.pages.first().cloned();
+        let rmapbt = self.geometry.is_none_or(|geometry| geometry.rmapbt);
+        match (page.used, &mut seen) {
+            // Who owns a block of the realtime device, and who maps it, only the files can tell.
+            (Some((Device::Realtime, offset)), _) => {
+                let records = self.files_on(Device::Realtime).await?;
+                seen = Some(self.page_of_files(offset, page.physical, records, &said).await?);
+            }
+            (_, Some(seen)) if !rmapbt && self.mounting.mounted && matches!(seen.owners, Answer::Done(_)) => {
+                seen.owners = Answer::Done(self.files_on(Device::Data).await?);
+            }
+            _ => {}
+        }
+        let beside = Beside {
+            names: &self.names,
+            victims: &self.victims,
+            mounting: &self.mounting,
+            geometry: self.geometry,
+            stack: self.stack,
+            badblocks: self.badblocks_at(page).await?,
+            corrupt_filter: matches!(by, Mechanism::Debugfs(_)) && self.corrupt_filter().await?,
+        };
+        Ok(of_page(&said, seen.as_ref(), &beside))
+    }
+
+    async fn corrupt_filter(&self) -> Result<bool, Trouble> {
+        let path = CORRUPT_FILTER.to_owned();
+        Ok(
+            match self.guest.agent.call(ReadKernelFile { path }, QUESTION).await? {
+                Answer::Done(text) => text.trim() != "0",
+                // The module is not loaded; the injection will say so itself.
+                Answer::Refused(_) => false,
+            },
+        )
+    }
+
+    /// Where the case's files lie on a device, from their own extents: all that a filesystem without a reverse mapping can say.
+    async fn files_on(&self, device: Device) -> Result<Vec<SpaceRecord>, Trouble> {
+        let mut records = Vec::new();
+        for (path, named) in self.names.all() {
+            let (Kind::File, Some(number)) = (named.kind, named.inode) else {
+                continue;
+            };
+            let path = path_of(path);
+            let realtime = match self
+                .guest
+                .agent
+                .call(AskFlags { path: path.clone() }, QUESTION)
+                .await?
+            {
+                Answer::Done(flags) => flags.realtime,
+                // One that cannot be asked, as after a shutdown, tells nothing.
+                Answer::Refused(_) => continue,
+            };
+            if realtime != (device == Device::Realtime) {
+                continue;
+            }
+            let call = AskExtents { path, sync: false };
+            if let Answer::Done(extents) = self.guest.agent.call(call, QUESTION).await? {
+                records.extend(records_of(number, &extents));
+            }
+        }
+        Ok(records)
+    }
+
+    /// Who owns a page of the realtime device, and where living victims' mappings cover it.
+    async fn page_of_files(
+        &self,
+        offset: FsOffset,
+        physical: GuestPhysical,
+        records: Vec<SpaceRecord>,
+        said: &guest_agent::call::Facts,
+    ) -> Result<PageFacts, Trouble> {
+        let mut mapped = Vec::new();
+        for (name, at) in coverings(offset, &records, said) {
+            let call = AskVictim {
+                name: name.clone(),
+                pages: vec![at],
+            };
+            let pages = self.guest.agent.call(call, QUESTION).await?.pages;
+            mapped.extend(pages.into_iter().map(|page| Covering {
+                victim: name.clone(),
+                at,
+                copied: page.entry.present && page.entry.physical.map(GuestPhysical::page) != Some(physical),
+                entry: page.entry,
+                size: page.size,
+            }));
+        }
+        Ok(PageFacts {
+            offset,
+            physical,
+            owners: Answer::Done(records),
+            mapped: Answer::Done(mapped),
+        })
+    }
+
+    /// Where the files lie that expectations about badblocks name, if that is not known yet. Asked before an injection:
+    /// afterwards a filesystem that shut down answers nothing.
+    async fn survey(&mut self) -> Result<(), Trouble> {
+        let mut space = None;
+        for (file, range) in self.bad_ranges() {
+            // One that the case has not made yet is looked for before the next injection.
+            if self.names.get(file.as_str()).is_none() {
+                continue;
+            }
+            for at in range {
+                let known = self.layout.get(file.as_str());
+                if known.is_some_and(|pages| pages.contains_key(&at)) {
+                    continue;
+                }
+                if space.is_none() {
+                    space = self.space().await?;
+                }
+                let (device, offset) = self.place_of_byte(space.as_ref(), &file, FileOffset(at)).await?;
+                let place = self.stack.place(device, offset)?;
+                let pages = self.layout.entry(file.as_str().to_owned()).or_default();
+                pages.insert(at, place.physical);
+            }
+        }
+        Ok(())
+    }
+
+    /// The parts of files that expectations about badblocks name, page by page.
+    fn bad_ranges(&self) -> Vec<(FilePath, Vec<u64>)> {
         let states = self.case.steps.iter().filter_map(|step| match &step.action {
             Action::Expect(Expect::State(state)) => state.badblocks.as_ref(),
             _ => None,
         });
-        for range in states.flatten() {
-            let BadRange::File { file, offset, length } = range else {
-                continue;
-            };
-            let end = offset.0.saturating_add(length.0);
-            let mut page = FileOffset(offset.0).page().0;
-            if (end - page) / PAGE_SIZE > LONGEST_RANGE {
-                return Err(Trouble::Impossible(format!(
-                    "a bad range of {length} is longer than can be followed"
-                )));
-            }
-            let pages = layout.entry(file.as_str().to_owned()).or_default();
-            while page < end {
-                let found = nvdimm::resolve(
-                    &self.guest.agent,
-                    self.stack,
-                    &path_of(file.as_str()),
-                    FileOffset(page),
-                    false,
-                )
-                .await?;
-                pages.insert(page, found.place.physical);
-                page += PAGE_SIZE;
-            }
-        }
-        Ok(layout)
-    }
-
-    /// A victim that has the very page mapped and present knows its address independently.
-    pub(super) async fn check_against_victims(&self, target: &Target, place: Place) -> Result<(), Trouble> {
-        let Target::File { file, offset } = target else {
-            return Ok(());
-        };
-        let page = FileOffset(offset.0).page();
-        for (name, victim) in &self.victims {
-            if victim.released || victim.file != file.as_str() || victim.touches.page() != page {
-                continue;
-            }
-            let state = self
-                .call(AskVictim {
-                    name: name.clone(),
-                    page: Some(page),
-                })
-                .await?;
-            let mapped = state
-                .entry
-                .and_then(|entry| entry.physical)
-                .map(GuestPhysical::page);
-            if mapped.is_some_and(|mapped| mapped != place.physical.page()) {
-                return Err(Trouble::Harness(format!(
-                    "{name} has {file} at {page} mapped to {mapped:x?}, but it was computed to be at {}",
-                    place.physical.page()
-                )));
-            }
-        }
-        Ok(())
+        states
+            .flatten()
+            .filter_map(|range| match range {
+                BadRange::File { file, offset, length } => {
+                    let pages = page_starts(offset.0, Some(length.0)).take(LONGEST_RANGE);
+                    Some((file.clone(), pages.collect()))
+                }
+                BadRange::Injected { .. } | BadRange::Device { .. } => None,
+            })
+            .collect()
     }
 }

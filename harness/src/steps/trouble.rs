@@ -11,7 +11,9 @@ pub(super) enum Trouble {
     Call(CallError),
     /// The harness cannot go on.
     Harness(String),
-    /// The step cannot be done in this guest.
+    /// The case asks for what is not in this filesystem.
+    NotThere(String),
+    /// The step cannot be done in this guest: a precondition is missing.
     Impossible(String),
     /// The kernel refused what the step needs.
     Refused(guest_agent::call::Refusal),
@@ -27,8 +29,9 @@ impl From<NvdimmError> for Trouble {
     fn from(error: NvdimmError) -> Self {
         match error {
             NvdimmError::Call(error) => Self::Call(error),
-            NvdimmError::NoSuchPlace(what) => Self::Impossible(what),
-            NvdimmError::NoPart(_) | NvdimmError::NoByte { .. } => Self::Impossible(error.to_string()),
+            NvdimmError::NoPart(_) | NvdimmError::NoByte { .. } | NvdimmError::Beyond { .. } => {
+                Self::NotThere(error.to_string())
+            }
             NvdimmError::Unresolved { refusal, .. }
             | NvdimmError::NoSpaceMap(refusal)
             | NvdimmError::Proof(refusal) => Self::Refused(refusal),
@@ -41,7 +44,7 @@ impl From<InjectError> for Trouble {
     fn from(error: InjectError) -> Self {
         match error {
             InjectError::Call(error) => Self::Call(error),
-            InjectError::NotAcknowledged(_) => Self::Harness(chain(&error)),
+            InjectError::NotAcknowledged(_) | InjectError::NeverThere { .. } => Self::Harness(chain(&error)),
         }
     }
 }

@@ -55,6 +55,7 @@ pub(crate) fn request(cases: Vec<Case>, isolation: Isolation, out: &Path) -> Req
         accelerator: None,
         isolation,
         jobs: None,
+        shuffle: None,
         case_deadline: CASE_DEADLINE,
         run_deadline: None,
         out: out.to_owned(),

@@ -25,7 +25,7 @@ pub(crate) struct Chain {
     pub(crate) xfs: Template,
 }
 
-/// Everything that templates of the default kernel need, and the notes that their making leaves.
+/// Everything that templates of one kernel need, and the notes that their making leaves.
 pub(crate) struct Workbench {
     pub(crate) cache: Cache,
     qemu: Qemu,
@@ -35,10 +35,15 @@ pub(crate) struct Workbench {
 }
 
 impl Workbench {
+    /// Of the default kernel.
     pub(crate) fn new() -> Self {
+        Self::of(&KernelSpec::default_kernel().unwrap())
+    }
+
+    pub(crate) fn of(kernel: &KernelSpec) -> Self {
         let cache = cache();
         let qemu = guest_images::qemu::locate(chosen_qemu().as_deref(), &cache, &Silent).unwrap();
-        let image = guest_images::prepare(&KernelSpec::default_kernel().unwrap(), &cache, &Silent).unwrap();
+        let image = guest_images::prepare(kernel, &cache, &Silent).unwrap();
         let known = accel::remembered(cache.root(), &qemu.digest, &Host::look());
         let hardware = Hardware {
             program: Program::from(&qemu),
@@ -102,5 +107,15 @@ impl Workbench {
 /// What a shell in the guest answers to `script`.
 pub(crate) async fn ask(guest: &Guest, script: &str) -> RunResult {
     let argv = ["sh", "-c", script].map(str::to_owned).to_vec();
-    guest.agent.call(Run { argv }, PATIENCE).await.unwrap()
+    guest
+        .agent
+        .call(
+            Run {
+                argv,
+                deadline_ms: None,
+            },
+            PATIENCE,
+        )
+        .await
+        .unwrap()
 }

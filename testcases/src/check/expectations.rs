@@ -3,25 +3,26 @@
 
 use std::collections::BTreeMap;
 
-use super::{Mounted, Walk};
+use super::Walk;
+use super::victims::Victim;
 use crate::diagnostic::Diagnostic;
-use crate::model::{BadRange, Expect, Mechanism, Operation, Outcome, StateExpectation};
-use crate::syntax::Node;
-use crate::value::{Bytes, Errno, FileName};
+use crate::model::{
+    BadRange, Contents, DeadlySignal, Disposition, FieldValue, FilesystemState, Lines, Mechanism, Operation,
+    Outcome, SignalExpectation, StateExpectation,
+};
+use crate::suggest;
+use crate::syntax::{Kind, Node};
+use crate::value::{Bytes, Glob, Placeholder, ThreadName, VictimName};
 
 /// The unit of the kernel's badblocks lists (block/badblocks.c).
 const SECTOR: u64 = 512;
+const PAGE: u64 = 4096;
 
-impl<'a> Walk<'a> {
-    pub(super) fn expect(&mut self, expect: &'a Expect, node: &Node) {
-        match expect {
-            Expect::State(state) => self.state(state, node),
-            Expect::Operation { operation, outcome } => self.operation(operation, *outcome, node),
-        }
-    }
-
-    fn state(&mut self, state: &StateExpectation, node: &Node) {
-        self.signals(state, node);
+impl Walk<'_> {
+    pub(super) fn state(&mut self, state: &StateExpectation, node: &Node) {
+        self.killed(state, node);
+        self.fates(state, node);
+        self.presence(state, node);
         if let (Some(_), Some((Mechanism::MachineCheck(_), injected))) = (state.injector, &self.injected) {
             self.found.push(
                 Diagnostic::new("a machine check has no writer that could get an error")
@@ -30,8 +31,9 @@ impl<'a> Walk<'a> {
                     .help("take `injector` away, or inject through `debugfs: corrupt-pfn`"),
             );
         }
-        if state.filesystem.is_some()
-            && let Mounted::NotSince(_) = self.mounted
+        if state
+            .filesystem
+            .is_some_and(|state| state != FilesystemState::Unmounted)
         {
             self.needs_mount(node.key("filesystem"));
         }
@@ -39,41 +41,219 @@ impl<'a> Walk<'a> {
         for (index, range) in state.badblocks.iter().flatten().enumerate() {
             self.bad_range(range, ranges.nth(index));
         }
-    }
-
-    fn signals(&mut self, state: &StateExpectation, node: &Node) {
-        for (name, killed) in &state.killed {
-            let entry = node.at("killed");
-            let Some(victim) = self.victims.spec(name, entry.key(name.as_str()), &mut self.found) else {
-                continue;
-            };
-            if self.files.exists(&victim.maps) {
-                let at = entry.at(name.as_str()).at("at");
-                self.inside(&victim.maps, at, killed.at, None, at);
+        if let Some(log) = &state.log {
+            self.lines(log, node.at("log"));
+        }
+        let trace = node.at("trace");
+        for (index, event) in state.trace.iter().enumerate() {
+            let node = one_of(trace, index);
+            if let Some(glob) = &event.has {
+                self.placeholders(glob, node.at("has"));
+            }
+            for (name, value) in &event.fields {
+                if let FieldValue::Text(glob) = value {
+                    self.placeholders(glob, node.at("fields").at(name));
+                }
             }
         }
-        let list = node.at("alive");
-        let mut seen = BTreeMap::new();
-        for (index, name) in state.alive.iter().enumerate() {
-            let span = list.nth(index).handle.clone();
-            if self.victims.spec(name, span.clone(), &mut self.found).is_none() {
+        if let Some(bytes) = state
+            .hardware_corrupted
+            .filter(|bytes| !bytes.is_multiple_of(PAGE))
+        {
+            self.found.push(
+                Diagnostic::new(format!("{bytes} is no whole number of pages"))
+                    .at(
+                        node.at("hardware_corrupted").handle.clone(),
+                        "not a multiple of 4KiB",
+                    )
+                    .help("the kernel counts pages of 4KiB"),
+            );
+        }
+        let files = node.at("files");
+        for file in state.files.keys() {
+            self.needs_mount(node.key("files"));
+            let _ = self
+                .files
+                .used(file, &key_of(files, file.as_str()), &mut self.found);
+        }
+        for (watcher, lines) in &state.watched {
+            let watched = node.at("watched");
+            if !self.watchers.contains(watcher) {
+                let word = watcher.as_str();
+                self.found.push(
+                    Diagnostic::new(format!("nobody watches `{word}`"))
+                        .at(watched.key(word), "not started")
+                        .help(format!("put `- watch: {word}` before the injection")),
+                );
+            }
+            self.lines(lines, watched.at(watcher.as_str()));
+        }
+    }
+
+    /// Signals that victims write down.
+    fn killed(&mut self, state: &StateExpectation, node: &Node) {
+        let killed = node.at("killed");
+        for (name, signals) in &state.killed {
+            let usage = killed.key(name.as_str());
+            let Some(victim) = self.victims.known(name, usage.clone(), &mut self.found) else {
+                continue;
+            };
+            let instead = match victim.spec.sigbus {
+                Disposition::Handler => None,
+                Disposition::Default => Some(format!("write `died: {{ {name}: SIGBUS }}`")),
+                Disposition::Ignored => Some(format!(
+                    "write `alive: [{name}]`, or `died: {{ {name}: SIGBUS }}` if it is forced"
+                )),
+                Disposition::Blocked => Some(format!("write `pending: [{name}]`")),
+            };
+            if let Some(instead) = instead {
+                self.found.push(
+                    Diagnostic::new(format!("`{name}` has no handler that could tell of a signal"))
+                        .at(usage, "cannot tell")
+                        .see(
+                            victim.made.clone(),
+                            format!("`sigbus: {}`", victim.spec.sigbus.as_str()),
+                        )
+                        .help(instead),
+                );
+            }
+            for (index, signal) in signals.iter().enumerate() {
+                let node = one_of(killed.at(name.as_str()), index);
+                self.signal(name, signal, &key_of(killed, name.as_str()), node);
+            }
+        }
+    }
+
+    /// Where a signal points, and who gets it.
+    fn signal(&mut self, name: &VictimName, signal: &SignalExpectation, usage: &Node, node: &Node) {
+        let places = (node.at("at"), node.at("map"));
+        self.in_mapping(name, usage, signal.at, places, None);
+        let Some(thread) = &signal.thread else {
+            return;
+        };
+        // Whether there is such a victim has been said.
+        let known = self.victims.known(name, usage.handle.clone(), &mut Vec::new());
+        if let Some(victim) = known.filter(|victim| !victim.has_thread(thread)) {
+            self.found.push(no_thread(victim, thread, node.at("thread")));
+        }
+    }
+
+    /// Nobody has two fates at once.
+    fn fates(&mut self, state: &StateExpectation, node: &Node) {
+        let mut fates: BTreeMap<&VictimName, (&str, std::ops::Range<usize>)> = BTreeMap::new();
+        let killed = node.at("killed");
+        for name in state.killed.keys() {
+            fates.insert(name, ("killed", killed.key(name.as_str())));
+        }
+        let died = node.at("died");
+        let mut dead = Vec::new();
+        for (name, signal) in &state.died {
+            let span = died.key(name.as_str());
+            if self.victims.known(name, span.clone(), &mut self.found).is_none() {
                 continue;
             }
-            if state.killed.contains_key(name) {
-                self.found.push(
-                    Diagnostic::new(format!("`{name}` cannot be both killed and alive"))
-                        .at(span.clone(), "alive here")
-                        .see(node.at("killed").key(name.as_str()), "killed here")
-                        .help("take one of the two away"),
-                );
+            dead.push((name, span.clone()));
+            // A process whose handler has run may still be killed by what the kernel sends then.
+            if *signal == DeadlySignal::Sigbus || !fates.contains_key(name) {
+                self.fate(&mut fates, name, "dead", span);
             }
-            if let Some(first) = seen.insert(name, span.clone()) {
-                self.found.push(
-                    Diagnostic::new(format!("`{name}` is named twice"))
-                        .at(span, "again here")
-                        .see(first, "first here")
-                        .help("keep one of the two"),
-                );
+        }
+        for (key, names, how) in [
+            ("alive", &state.alive, "alive"),
+            ("pending", &state.pending, "waiting"),
+        ] {
+            let list = node.at(key);
+            for (index, name) in names.iter().enumerate() {
+                let span = list.nth(index).handle.clone();
+                let Some(victim) = self.victims.known(name, span.clone(), &mut self.found) else {
+                    continue;
+                };
+                if key == "pending" && victim.spec.sigbus != Disposition::Blocked {
+                    self.found.push(
+                        Diagnostic::new(format!("no signal waits for `{name}`, who blocks none"))
+                            .at(span.clone(), "blocks nothing")
+                            .see(
+                                victim.made.clone(),
+                                format!("`sigbus: {}`", victim.spec.sigbus.as_str()),
+                            )
+                            .help("add `sigbus: blocked` where the victim is started"),
+                    );
+                }
+                self.fate(&mut fates, name, how, span);
+            }
+        }
+        for (name, span) in dead {
+            self.victims.dies(name, span);
+        }
+    }
+
+    fn fate<'n>(
+        &mut self,
+        fates: &mut BTreeMap<&'n VictimName, (&'static str, std::ops::Range<usize>)>,
+        name: &'n VictimName,
+        how: &'static str,
+        span: std::ops::Range<usize>,
+    ) {
+        match fates.get(name) {
+            None => {
+                fates.insert(name, (how, span));
+            }
+            Some((other, first)) if *other == how => self.found.push(
+                Diagnostic::new(format!("`{name}` is named twice"))
+                    .at(span, "again here")
+                    .see(first.clone(), "first here")
+                    .help("keep one of the two"),
+            ),
+            Some((other, first)) => self.found.push(
+                Diagnostic::new(format!("`{name}` cannot be both {other} and {how}"))
+                    .at(span, format!("{how} here"))
+                    .see(first.clone(), format!("{other} here"))
+                    .help("take one of the two away"),
+            ),
+        }
+    }
+
+    /// Pages that are there, and pages that are not.
+    fn presence(&mut self, state: &StateExpectation, node: &Node) {
+        for (key, map) in [("present", &state.present), ("absent", &state.absent)] {
+            let written = node.at(key);
+            for (name, places) in map {
+                for (index, place) in places.iter().enumerate() {
+                    let node = one_of(written.at(name.as_str()), index);
+                    let at = (node.at("at"), node.at("map"));
+                    self.in_mapping(name, &key_of(written, name.as_str()), *place, at, None);
+                    let other = state
+                        .absent
+                        .get(name)
+                        .is_some_and(|absent| absent.contains(place));
+                    if key == "present" && other {
+                        self.found.push(
+                            Diagnostic::new(format!(
+                                "`{name}`'s page at {place} cannot be both present and absent"
+                            ))
+                            .at(node.handle.clone(), "present here")
+                            .help("take one of the two away"),
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    fn lines(&mut self, lines: &Lines, node: &Node) {
+        for (key, globs) in [("has", &lines.has), ("lacks", &lines.lacks)] {
+            let written = node.at(key);
+            for (index, glob) in globs.iter().enumerate() {
+                self.placeholders(glob, one_of(written, index));
+            }
+        }
+    }
+
+    /// Whoever stands in braces must be a victim.
+    fn placeholders(&mut self, glob: &Glob, node: &Node) {
+        for placeholder in glob.placeholders() {
+            if let Placeholder::Victim(name) | Placeholder::Pid(name) = placeholder {
+                let _ = self.victims.known(name, node.handle.clone(), &mut self.found);
             }
         }
     }
@@ -81,24 +261,17 @@ impl<'a> Walk<'a> {
     fn bad_range(&mut self, range: &BadRange, node: &Node) {
         let parts: &[(&str, Bytes)] = match range {
             BadRange::File { file, offset, length } => {
-                self.inside(
-                    file,
-                    node.at("file"),
-                    *offset,
-                    Some((*length, node.at("length"))),
-                    node.at("offset"),
-                );
+                let length_node = Some((*length, node.at("length")));
+                self.inside(file, node.at("file"), *offset, length_node, node.at("offset"));
                 &[("offset", *offset), ("length", *length)]
             }
             BadRange::Injected { length } => {
-                if length.get() == 0 {
-                    self.found.push(
-                        Diagnostic::new("a range of no bytes shows nothing")
-                            .at(node.at("injected").handle.clone(), "no bytes")
-                            .help("write `badblocks: []` if nothing is recorded"),
-                    );
-                }
+                self.some_sectors(*length, node.at("injected"));
                 &[("injected", *length)]
+            }
+            BadRange::Device { offset, length, .. } => {
+                self.some_sectors(*length, node.at("length"));
+                &[("device", *offset), ("length", *length)]
             }
         };
         for (key, bytes) in parts {
@@ -114,67 +287,79 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn operation(&mut self, operation: &'a Operation, outcome: Outcome, node: &Node) {
-        let succeeds = matches!(outcome, Outcome::Succeeds { .. });
-        // That a name is not there may be just what is expected.
-        let may_lack = |walk: &Self, file: &FileName| {
-            !walk.files.exists(file) && outcome == Outcome::Error(Errno::ENOENT)
-        };
-        match operation {
-            Operation::Read { file, offset, length } => {
-                let node = self.mounted_operation(node, "read");
-                if !may_lack(self, file) {
-                    let length = (
-                        *length,
-                        node.entry("length")
-                            .map_or(node.at("offset"), |entry| &entry.value),
-                    );
-                    self.inside(file, node.at("file"), *offset, Some(length), node.at("offset"));
-                }
-            }
-            Operation::Write {
-                file, offset, length, ..
-            } => {
-                let node = self.mounted_operation(node, "write");
-                if !may_lack(self, file) {
-                    // The name is looked up for the sake of the message; a write may go beyond the end.
-                    let _ = self.files.size(file, node.at("file"), &mut self.found);
-                }
-                if length.get() == 0 {
-                    self.found.push(
-                        Diagnostic::new("a range of no bytes shows nothing")
-                            .at(node.at("length").handle.clone(), "no bytes")
-                            .help("give it at least one byte"),
-                    );
-                }
-                if succeeds {
-                    self.files.grow(file, offset.checked_add(*length), &node.handle);
-                }
-            }
-            Operation::Create { file } => {
-                let node = self.mounted_operation(node, "create");
-                let span = node.at("file").handle.clone();
-                if succeeds {
-                    self.files
-                        .make(file, Some(Bytes(0)), (span.clone(), span), &mut self.found);
-                } else {
-                    self.files.is_new(file, &span, &mut self.found);
-                }
-            }
-            Operation::Stat { file } => {
-                let node = self.mounted_operation(node, "stat");
-                if !may_lack(self, file) {
-                    let _ = self.files.size(file, node.at("file"), &mut self.found);
-                }
-            }
-            Operation::Mount { .. } => self.mount(node.key("mount"), outcome),
-            Operation::Unmount => self.unmount(node.key("unmount"), outcome),
+    fn some_sectors(&mut self, length: Bytes, node: &Node) {
+        if length.get() == 0 {
+            self.found.push(
+                Diagnostic::new("a range of no bytes shows nothing")
+                    .at(node.handle.clone(), "no bytes")
+                    .help("write `badblocks: []` if nothing is recorded"),
+            );
         }
     }
 
-    /// The arguments of an operation that needs a mounted filesystem.
-    fn mounted_operation<'n>(&mut self, node: &'n Node, key: &str) -> &'n Node {
-        self.needs_mount(node.key(key));
-        node.at(key)
+    /// What an ending says beyond the operation itself.
+    pub(super) fn outcome(&mut self, operation: &Operation, word: &str, node: &Node, outcome: &Outcome) {
+        match outcome {
+            Outcome::Contains(Contents::File { file, offset }) => {
+                let contains = node.at("contains");
+                let length = match operation {
+                    Operation::Read(read) => Some((read.length, contains.at("offset"))),
+                    _ => None,
+                };
+                self.inside(file, contains.at("file"), *offset, length, contains.at("offset"));
+            }
+            Outcome::Raises(signal) => {
+                let args = node.at(word);
+                let victim = match operation {
+                    Operation::Touch(at) => Some(&at.victim),
+                    Operation::Store(store) => Some(&store.victim),
+                    _ => None,
+                };
+                if let Some(name) = victim {
+                    // Whether there is such a victim has been said.
+                    let known = self
+                        .victims
+                        .known(name, args.at("victim").handle.clone(), &mut Vec::new());
+                    if known.is_some() {
+                        self.signal(name, signal, args.at("victim"), node.at("raises"));
+                    }
+                }
+            }
+            Outcome::Exits { output, .. } => self.lines(output, node.at("output")),
+            _ => {}
+        }
+    }
+}
+
+/// The one that is written, or one of the many.
+fn one_of(node: &Node, index: usize) -> &Node {
+    match &node.kind {
+        Kind::List(_) => node.nth(index),
+        _ => node,
+    }
+}
+
+/// A key of a mapping as something to point at.
+fn key_of(node: &Node, key: &str) -> Node {
+    let span = node.key(key);
+    Node {
+        span: span.clone(),
+        handle: span,
+        kind: Kind::Scalar(key.to_owned()),
+    }
+}
+
+/// A thread that a victim does not have.
+pub(super) fn no_thread(victim: &Victim, thread: &ThreadName, node: &Node) -> Diagnostic {
+    let name = &victim.spec.name;
+    let diagnostic = Diagnostic::new(format!("`{name}` has no thread `{thread}`"))
+        .at(node.handle.clone(), "no such thread")
+        .see(victim.made.clone(), format!("`{name}` is started here"));
+    let known: Vec<&str> = victim.spec.threads.keys().map(ThreadName::as_str).collect();
+    match suggest::nearest(thread.as_str(), known) {
+        Some(near) => diagnostic.help(suggest::did_you_mean(near)),
+        None => diagnostic.help(format!(
+            "add `threads: {{ {thread}: early }}` where the victim is started"
+        )),
     }
 }

@@ -51,16 +51,19 @@ impl JsonSchema for Text {
     }
 }
 
-/// `error: none`, or `error: EIO`.
+/// `error: none`, `error: EIO`, or for a dedupe `error: differs`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Ending {
     Success,
+    /// Of a dedupe: the two parts do not hold the same.
+    Differs,
     Error(Errno),
 }
 
 /// What may stand after `error:`.
 static ENDINGS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
-    std::iter::once("none")
+    ["none", "differs"]
+        .into_iter()
         .chain(Errno::names().iter().copied())
         .collect()
 });
@@ -71,6 +74,7 @@ impl FromScalar for Ending {
     fn from_text<E: de::Error>(text: &str) -> Result<Self, E> {
         match text {
             "none" => Ok(Self::Success),
+            "differs" => Ok(Self::Differs),
             _ => text
                 .parse()
                 .map(Self::Error)
@@ -99,7 +103,7 @@ impl JsonSchema for Ending {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [{ "const": "none" }, generator.subschema_for::<Errno>()] })
+        json_schema!({ "anyOf": [{ "enum": ["none", "differs"] }, generator.subschema_for::<Errno>()] })
     }
 }
 

@@ -1,122 +1,284 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From the document as it is written to the case that it means: what the types of the document cannot say by themselves.
+//! From the document as it is written to the cases that it means: what the types of the document cannot say by themselves.
 
 mod expect;
+mod injection;
+mod keys;
+mod operation;
+mod parameters;
+mod steps;
+mod victim;
 
-use crate::diagnostic::{Diagnostic, ENOUGH};
-use crate::document::{
-    DebugfsFile, Document, InjectDocument, KnownIssueDocument, StepDocument, TargetDocument, Text,
-};
-use crate::model::{Action, Injection, Isolation, KnownIssue, Mechanism, Target, Template};
-use crate::syntax::{Kind, Later, Node, read, read_past, read_word};
-use crate::value::KernelRange;
-use expect::expectation;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use serde::de::DeserializeOwned;
+
+use crate::diagnostic::{Diagnostic, ENOUGH, merged};
+use crate::document::{Document, KnownIssueDocument, OneOrMany, Text};
+use crate::library::Library;
+use crate::model::{Isolation, KnownIssue, Parameter, Template};
+use crate::syntax::{Filling, Later, Node, Part};
+use crate::value::{KernelRange, Row};
+use parameters::{Instance, Parameters};
+use steps::{Memory, Scope, Unfolding, condition, unused};
+
+pub(crate) use steps::LoweredStep;
 
 /// A case whose parts are each well formed; whether they fit together is still to be checked.
-///
-/// `actions` and `known_issues` are in the order of the file, so that the n-th belongs to the n-th node there.
 #[derive(Debug)]
 pub(crate) struct Parts {
+    /// What its name has behind that of the file.
+    pub(crate) suffix: Option<String>,
+    pub(crate) parameters: Vec<Parameter>,
     pub(crate) summary: String,
     pub(crate) why: String,
+    pub(crate) covers: Vec<Row>,
     pub(crate) template: Template,
     pub(crate) isolation: Isolation,
     pub(crate) kernel: KernelRange,
-    pub(crate) actions: Vec<Action>,
+    pub(crate) steps: Vec<LoweredStep>,
     /// Their `line` is still 0.
-    pub(crate) known_issues: Vec<KnownIssue>,
+    pub(crate) known_issues: Vec<(KnownIssue, Node)>,
+    pub(crate) places: Places,
 }
 
-/// Reads the parts of a case, adding every mistake to `found`.
-pub(crate) fn parts(
-    document: Later<Document>,
-    root: &mut Node,
+/// Where the parts stand that a check of the whole points at.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    /// The key `steps`.
+    pub(crate) steps: Range<usize>,
+    /// The value of `template`.
+    pub(crate) template: Range<usize>,
+    /// The kernels of the case, if it says any.
+    pub(crate) kernel: Option<Range<usize>>,
+}
+
+/// The parts of a document that are read for every case anew.
+struct Head {
+    summary: Option<Part>,
+    why: Option<Part>,
+    covers: Option<Part>,
+    template: Option<Part>,
+    isolation: Option<Part>,
+    kernel: Option<Part>,
+    steps: Option<Part>,
+    known_issues: Option<Part>,
+}
+
+/// Reads the cases of a file, adding every mistake to `found`.
+pub(crate) fn cases(
+    mut root: Part,
+    library: &mut Library<'_>,
     found: &mut Vec<Diagnostic>,
-) -> Option<Parts> {
-    let before = found.len();
-    let document = read_past(document, "word", root, found)?;
-    let summary = required(document.summary, "summary", root, found);
-    let why = required(document.why, "why", root, found);
-    let template = required(document.template, "template", root, found);
-    let steps = required(document.steps, "steps", root, found);
-    let mut isolation = None;
-    if let Some(later) = document.isolation
-        && let Some(node) = root.at_mut("isolation")
-    {
-        isolation = read(later, node, found);
-    }
-    let mut kernel = None;
-    if let Some(later) = document.kernel
-        && let Some(node) = root.at_mut("kernel")
-    {
-        kernel = read(later, node, found);
-    }
-    let mut actions = Vec::new();
-    if let Some(steps) = steps
-        && let Some(node) = root.at_mut("steps")
-    {
-        if steps.is_empty() {
-            found.push(
-                Diagnostic::new("`steps` is empty: a case that does nothing shows nothing")
-                    .at(node.handle.clone(), "no step")
-                    .help("prepare files and victims, inject, and say what is expected"),
-            );
+) -> Option<Vec<Parts>> {
+    let document: Document = root.read_past("word", found)?;
+    let node = &root.node;
+    let parameters = match document.parameters {
+        None => Some(Parameters::none()),
+        Some(later) => Parameters::read(&later.with(node.at("parameters").clone()), found),
+    };
+    let head = Head {
+        summary: part(document.summary, node, "summary"),
+        why: part(document.why, node, "why"),
+        covers: part(document.covers, node, "covers"),
+        template: part(document.template, node, "template"),
+        isolation: part(document.isolation, node, "isolation"),
+        kernel: part(document.kernel, node, "kernel"),
+        steps: part(document.steps, node, "steps"),
+        known_issues: part(document.known_issues, node, "known_issues"),
+    };
+    let parameters = parameters?;
+    let mut memory = Memory::default();
+    let mut all = Vec::new();
+    let mut cases = Vec::new();
+    for instance in &parameters.instances {
+        let mut wrong = Vec::new();
+        let mut reading = Reading {
+            root: node,
+            parameters: &parameters,
+            memory: &mut memory,
+            found: &mut wrong,
+        };
+        cases.extend(reading.case(&head, instance, library));
+        let many = wrong.len() > ENOUGH;
+        let name = instance.suffix.clone().unwrap_or_default();
+        all.push((format!("in the case `.{name}`"), wrong));
+        if many {
+            break;
         }
-        for (later, node) in steps.into_iter().zip(node.items_mut()) {
-            actions.extend(action(later, node, found));
-            if found.len() > ENOUGH {
-                return None;
+    }
+    found.extend(merged(all));
+    if found.is_empty() {
+        for (name, span) in &parameters.declared {
+            if !memory.used.contains(name) {
+                found.push(unused(name, span.clone()));
             }
         }
-    }
-    let mut known_issues = Vec::new();
-    if let Some(later) = document.known_issues
-        && let Some(node) = root.at_mut("known_issues")
-        && let Some(issues) = read(later, node, found)
-    {
-        for (later, node) in issues.into_iter().zip(node.items_mut()) {
-            known_issues.extend(read(later, node, found).and_then(|issue| known_issue(issue, node, found)));
+        for (span, _) in memory.conditions.into_values().filter(|(_, held)| !held) {
+            found.push(
+                Diagnostic::new("no case of this file has this step")
+                    .at(span, "never holds")
+                    .help("change the condition, or take the step away"),
+            );
         }
     }
-    if found.len() > before {
-        return None;
-    }
-    Some(Parts {
-        summary: summary?.0,
-        why: why?.0,
-        template: template?,
-        isolation: isolation.unwrap_or_default(),
-        kernel: kernel.unwrap_or_default(),
-        actions,
-        known_issues,
-    })
+    found.is_empty().then_some(cases)
 }
 
-fn required<T: serde::de::DeserializeOwned>(
-    value: Option<Later<T>>,
-    key: &str,
-    root: &mut Node,
-    found: &mut Vec<Diagnostic>,
-) -> Option<T> {
-    let Some(later) = value else {
+fn part<T>(later: Option<Later<T>>, root: &Node, key: &str) -> Option<Part> {
+    later.map(|later| later.with(root.at(key).clone()))
+}
+
+/// One case being read.
+struct Reading<'a> {
+    root: &'a Node,
+    parameters: &'a Parameters,
+    memory: &'a mut Memory,
+    found: &'a mut Vec<Diagnostic>,
+}
+
+impl Reading<'_> {
+    fn case(&mut self, head: &Head, instance: &Instance, library: &mut Library<'_>) -> Option<Parts> {
+        let summary: Option<Text> = self.required(head.summary.as_ref(), "summary", instance);
+        let why: Option<Text> = self.required(head.why.as_ref(), "why", instance);
+        let template = self.required(head.template.as_ref(), "template", instance);
+        let steps = self.steps(head.steps.as_ref(), instance, library);
+        let isolation = self.optional(head.isolation.as_ref(), instance);
+        let kernel = self.optional(head.kernel.as_ref(), instance);
+        let covers = self.covers(head.covers.as_ref(), instance);
+        let known_issues = self.known_issues(head.known_issues.as_ref(), instance);
+        if !self.found.is_empty() {
+            return None;
+        }
+        Some(Parts {
+            suffix: instance.suffix.clone(),
+            parameters: instance.parameters.clone(),
+            summary: summary?.0,
+            why: why?.0,
+            covers,
+            template: template?,
+            isolation: isolation.unwrap_or_default(),
+            kernel: kernel.unwrap_or_default(),
+            steps,
+            known_issues,
+            places: Places {
+                steps: self.root.key("steps"),
+                template: self.root.at("template").handle.clone(),
+                kernel: self.root.entry("kernel").map(|entry| entry.value.handle.clone()),
+            },
+        })
+    }
+
+    /// A part with the values of this case in it.
+    fn filled(&mut self, part: &Part, instance: &Instance) -> Part {
+        let mut part = part.clone();
+        let mut filling = Filling::new(&instance.values);
+        filling.fill(&mut part, self.found);
+        self.memory.used.extend(filling.used);
+        part
+    }
+
+    fn optional<T: DeserializeOwned>(&mut self, part: Option<&Part>, instance: &Instance) -> Option<T> {
+        let mut part = self.filled(part?, instance);
+        part.read(self.found)
+    }
+
+    fn required<T: DeserializeOwned>(
+        &mut self,
+        part: Option<&Part>,
+        key: &str,
+        instance: &Instance,
+    ) -> Option<T> {
+        if part.is_none() {
+            self.missing(key);
+        }
+        self.optional(part, instance)
+    }
+
+    fn missing(&mut self, key: &str) {
         let help = match key {
             "summary" => "say in one or two sentences what the case shows: `summary: …`",
             "why" => "name the thread, patch or source that promises it: `why: …`",
             "template" => "say what the case starts from: `template: xfs`",
             _ => "say what happens: `steps:` and a list",
         };
-        found.push(
+        self.found.push(
             Diagnostic::new(format!("`{key}` is missing"))
-                .at(root.handle.clone(), format!("a case needs `{key}`"))
+                .at(self.root.handle.clone(), format!("a case needs `{key}`"))
                 .help(help),
         );
-        return None;
-    };
-    root.at_mut(key).and_then(|node| read(later, node, found))
+    }
+
+    fn steps(
+        &mut self,
+        part: Option<&Part>,
+        instance: &Instance,
+        library: &mut Library<'_>,
+    ) -> Vec<LoweredStep> {
+        let Some(part) = part else {
+            self.missing("steps");
+            return Vec::new();
+        };
+        let scope = self.parameters.scope(&instance.values);
+        let mut unfolding = Unfolding::new(library, self.memory, self.found);
+        unfolding.case(part.clone(), &scope);
+        unfolding.steps
+    }
+
+    fn covers(&mut self, part: Option<&Part>, instance: &Instance) -> Vec<Row> {
+        let Some(part) = part else {
+            return Vec::new();
+        };
+        let mut covers: Vec<Row> = self.optional(Some(part), instance).unwrap_or_default();
+        for (index, row) in covers.iter().enumerate() {
+            if covers.iter().take(index).any(|other| other == row) {
+                self.found.push(
+                    Diagnostic::new(format!("row {row} is named twice"))
+                        .at(part.node.nth(index).handle.clone(), "again here")
+                        .help("keep one of the two"),
+                );
+            }
+        }
+        covers.sort_unstable();
+        covers
+    }
+
+    fn known_issues(&mut self, part: Option<&Part>, instance: &Instance) -> Vec<(KnownIssue, Node)> {
+        let Some(part) = part else {
+            return Vec::new();
+        };
+        let mut part = self.filled(part, instance);
+        let Some(items) = part.items() else {
+            // Says what should stand there.
+            let _ = part.read::<Vec<Later<KnownIssueDocument>>>(self.found);
+            return Vec::new();
+        };
+        let mut issues = Vec::new();
+        for mut item in items {
+            if let Some(when) = item.take("when") {
+                let scope: Scope<'_> = self.parameters.scope(&instance.values);
+                let used = &mut self.memory.used;
+                match condition(&when, None, &scope, used, self.found) {
+                    Some(condition) if condition.holds => {}
+                    _ => continue,
+                }
+            }
+            let issue = item.read::<KnownIssueDocument>(self.found);
+            let issue = issue.and_then(|issue| known_issue(issue, &item.node, self.found));
+            issues.extend(issue.map(|issue| (issue, item.node)));
+        }
+        issues
+    }
 }
 
 fn known_issue(issue: KnownIssueDocument, node: &Node, found: &mut Vec<Diagnostic>) -> Option<KnownIssue> {
-    if issue.splat.is_none() && issue.finding.is_none() {
+    let texts = |texts: Option<OneOrMany<Text>>| {
+        let OneOrMany(texts) = texts.unwrap_or_default();
+        texts.into_iter().map(|Text(text)| text).collect::<Vec<_>>()
+    };
+    let (splats, findings) = (texts(issue.splat), texts(issue.finding));
+    if splats.is_empty() && findings.is_empty() {
         found.push(
             Diagnostic::new(
                 "a known issue needs a `splat` or a `finding`, or any failure would be excused by it",
@@ -126,173 +288,17 @@ fn known_issue(issue: KnownIssueDocument, node: &Node, found: &mut Vec<Diagnosti
         );
         return None;
     }
-    let inner = |text: Option<Text>| text.map(|text| text.0);
     Some(KnownIssue {
         kernel: issue.kernel,
-        splat: inner(issue.splat),
-        finding: inner(issue.finding),
+        splats,
+        findings,
         because: issue.because.0,
         line: 0,
     })
 }
 
-fn action(later: Later<StepDocument>, node: &mut Node, found: &mut Vec<Diagnostic>) -> Option<Action> {
-    match &node.kind {
-        Kind::Map(entries) => match entries.as_slice() {
-            [_] => {}
-            [] => {
-                found.push(
-                    Diagnostic::new("this step is empty")
-                        .at(node.handle.clone(), "no key")
-                        .help("a step is a mapping with one key, such as `write: { … }`"),
-                );
-                return None;
-            }
-            [first, second, ..] => {
-                let count = entries.len();
-                found.push(
-                    Diagnostic::new(format!("a step has one key, this one has {count}"))
-                        .at(second.key_span.clone(), "one key too many")
-                        .see(first.key_span.clone(), "the step's key")
-                        .help(format!(
-                            "begin a new step with `- {}:`, or indent it below `{}:`",
-                            second.key, first.key
-                        )),
-                );
-                return None;
-            }
-        },
-        Kind::Scalar | Kind::List(_) => {
-            found.push(
-                Diagnostic::new("a step is a mapping with one key")
-                    .at(node.handle.clone(), "not a mapping")
-                    .help("write it like `- write: { … }`, or `- unmount: {}`"),
-            );
-            return None;
-        }
-    }
-    Some(match read_word(later, "step", node, found)? {
-        StepDocument::Write(write) => Action::Write(write),
-        StepDocument::Reflink(reflink) => Action::Reflink(reflink),
-        StepDocument::Victim(victim) => Action::Victim(victim),
-        StepDocument::Release(release) => Action::Release(release),
-        StepDocument::Unmount(unmount) => Action::Unmount(unmount),
-        StepDocument::Mount(mount) => Action::Mount(mount),
-        StepDocument::Inject(inject) => Action::Inject(injection(inject, node.at("inject"), found)?),
-        StepDocument::Expect(expect) => Action::Expect(expectation(*expect, node.at("expect"), found)?),
-    })
-}
-
-/// The one of `keys` that stands in a mapping; anything else is a mistake.
-fn just_one(
-    node: &Node,
-    keys: &[&'static str],
-    what: &str,
-    help: &str,
-    found: &mut Vec<Diagnostic>,
-) -> Option<&'static str> {
-    let present: Vec<_> = keys
-        .iter()
-        .copied()
-        .filter(|key| node.entry(key).is_some())
-        .collect();
-    match present.as_slice() {
-        [one] => Some(one),
-        [] => {
-            found.push(
-                Diagnostic::new(format!("{what} is missing"))
-                    .at(node.handle.clone(), "not said here")
-                    .help(help),
-            );
-            None
-        }
-        [first, second, ..] => {
-            found.push(
-                Diagnostic::new(format!("`{first}` and `{second}` exclude each other"))
-                    .at(node.key(second), "one too many")
-                    .see(node.key(first), "already said here")
-                    .help(help),
-            );
-            None
-        }
-    }
-}
-
-/// Refuses keys that mean nothing beside another.
-fn misfits(node: &Node, beside: &str, keys: &[&str], found: &mut Vec<Diagnostic>) {
-    for key in keys.iter().filter(|key| node.entry(key).is_some()) {
-        found.push(
-            Diagnostic::new(format!("`{key}` means nothing beside `{beside}`"))
-                .at(node.key(key), "not here")
-                .see(node.key(beside), "because of this")
-                .help(format!("take `{key}` away")),
-        );
-    }
-}
-
-/// The value of a key that its neighbour needs.
-fn needed<T>(
-    value: Option<T>,
-    node: &Node,
-    key: &str,
-    beside: &str,
-    found: &mut Vec<Diagnostic>,
-) -> Option<T> {
-    if value.is_none() {
-        found.push(
-            Diagnostic::new(format!("`{key}` is missing"))
-                .at(node.handle.clone(), format!("`{beside}` needs `{key}`"))
-                .help(format!("add `{key}: …`")),
-        );
-    }
-    value
-}
-
-fn injection(inject: InjectDocument, node: &Node, found: &mut Vec<Diagnostic>) -> Option<Injection> {
-    let by = just_one(
-        node,
-        &["machine-check", "debugfs"],
-        "the way of the injection",
-        "write either `machine-check: action-optional` or `debugfs: corrupt-pfn`",
-        found,
-    );
-    let at = target(inject.at, node.at("at"), found);
-    by?;
-    let by = match (inject.machine_check, inject.debugfs) {
-        (Some(severity), _) => Mechanism::MachineCheck(severity),
-        (None, Some(DebugfsFile::CorruptPfn)) => Mechanism::CorruptPfn,
-        (None, None) => return None,
-    };
-    Some(Injection { by, at: at? })
-}
-
-fn target(target: TargetDocument, node: &Node, found: &mut Vec<Diagnostic>) -> Option<Target> {
-    let kind = just_one(
-        node,
-        &["file", "metadata", "space"],
-        "the target",
-        "write one of `{ file: a, offset: 4KiB }`, `{ metadata: ag-header, ag: 1 }`, `{ space: free, ag: 0 }`",
-        found,
-    )?;
-    let before = found.len();
-    let ag = target.ag.unwrap_or(0);
-    let lowered = match kind {
-        "file" => {
-            misfits(node, kind, &["ag"], found);
-            let offset = needed(target.offset, node, "offset", kind, found);
-            target
-                .file
-                .zip(offset)
-                .map(|(file, offset)| Target::File { file, offset })
-        }
-        "metadata" => {
-            misfits(node, kind, &["offset"], found);
-            target.metadata.map(|kind| Target::Metadata { kind, ag })
-        }
-        _ => {
-            misfits(node, kind, &["offset"], found);
-            target.space.map(|_| Target::FreeSpace { ag })
-        }
-    };
-    lowered.filter(|_| found.len() == before)
+/// Every place in a file whose `when` is about kernels: what a check has to try.
+pub(crate) fn kernel_ranges(parts: &Parts) -> BTreeMap<String, KernelRange> {
+    let ranges = parts.steps.iter().filter_map(|step| step.when.clone());
+    ranges.map(|range| (range.to_string(), range)).collect()
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use super::{Isolation, Step, Template};
-use crate::value::KernelRange;
+use crate::value::{KernelRange, KernelVersion, ParameterName, Row};
 
 /// A testcase: what is prepared, done and expected, in order.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -21,19 +21,44 @@ pub struct Case {
     pub summary: String,
     /// Where the behaviour comes from: the thread, patch or source that promises it.
     pub why: String,
+    /// The rows of the coverage table that it shows, in order; none twice.
+    pub covers: Vec<Row>,
+    /// What this instance of the file has for each of the file's parameters, in their order; empty if it has none.
+    pub parameters: Vec<Parameter>,
     /// The guest that the case starts from.
     pub template: Template,
     /// How the case gets its guest, unless the run boots one for every case.
     pub isolation: Isolation,
     /// The kernels that the case applies to.
     pub kernel: KernelRange,
-    /// What happens, in order. Never empty; at least one step expects something.
+    /// What happens, in order. On every kernel of the case at least one step expects something.
     pub steps: Vec<Step>,
     /// The kernels that are known to get it wrong, and how that shows.
     pub known_issues: Vec<KnownIssue>,
 }
 
-/// The name of a case: its path below the folder of cases, without `.yaml`, such as `data/shared-block`.
+impl Case {
+    /// The case as it is on a kernel: without the steps that are only there on others.
+    #[must_use]
+    pub fn for_kernel(&self, kernel: &KernelVersion) -> Self {
+        let mut case = self.clone();
+        case.steps
+            .retain(|step| step.when.as_ref().is_none_or(|when| when.contains(kernel)));
+        case
+    }
+}
+
+/// What one of a file's parameters is in one of its cases.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Parameter {
+    /// Its name.
+    pub name: ParameterName,
+    /// Its value, as the file writes it.
+    pub value: String,
+}
+
+/// The name of a case: its path below the folder of cases, without `.yaml`, such as `data/shared-block`; and where one
+/// file gives several cases, a value for each of its parameters behind it, such as `signals/policy.early.4kib`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct CaseId(String);
@@ -74,12 +99,26 @@ impl CaseId {
                 }),
             })
             .collect::<Result<_, _>>()?;
-        parts.join("/").parse()
+        let path = parts.join("/");
+        if path.contains('.') {
+            return Err(CaseIdError::Letters(path));
+        }
+        path.parse()
+    }
+
+    /// The name of one of the cases that this file gives.
+    pub(crate) fn instance(&self, values: &str) -> Result<Self, CaseIdError> {
+        format!("{}.{values}", self.0).parse()
     }
 
     /// The name itself.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name without the values of parameters: that of the file.
+    pub fn file(&self) -> &str {
+        self.0.split_once('.').map_or(self.0.as_str(), |(file, _)| file)
     }
 }
 
@@ -89,10 +128,20 @@ impl FromStr for CaseId {
     fn from_str(text: &str) -> Result<Self, CaseIdError> {
         let plain =
             |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_-".contains(letter);
-        match text
-            .split('/')
-            .find(|part| part.is_empty() || part.starts_with('-') || !part.chars().all(plain))
-        {
+        let (path, values) = match text.split_once('.') {
+            Some((path, values)) => (path, Some(values)),
+            None => (text, None),
+        };
+        let names = path.split('/').map(|part| (part, part.starts_with('-')));
+        // A value may well begin with `-`: a number below zero does.
+        let values = values
+            .into_iter()
+            .flat_map(|values| values.split('.'))
+            .map(|part| (part, false));
+        let wrong = names
+            .chain(values)
+            .find(|(part, bad_start)| part.is_empty() || *bad_start || !part.chars().all(plain));
+        match wrong.map(|(part, _)| part) {
             Some(part) => Err(CaseIdError::Letters(part.to_owned())),
             None => Ok(Self(text.to_owned())),
         }
@@ -111,15 +160,15 @@ impl AsRef<str> for CaseId {
     }
 }
 
-/// A defect that some kernels are known to have, and how it shows in this case.
+/// A defect that some kernels are known to have, and how it shows in this case: by at least one splat or finding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct KnownIssue {
     /// The kernels that have it.
     pub kernel: KernelRange,
-    /// A part of the warning or oops that the kernel prints.
-    pub splat: Option<String>,
-    /// A part of what the judge then finds.
-    pub finding: Option<String>,
+    /// Parts of warnings or oopses that the kernel prints. Every one must show.
+    pub splats: Vec<String>,
+    /// Parts of what the judge then finds. Every one must show.
+    pub findings: Vec<String>,
     /// What is wrong, for someone who meets it in a report.
     pub because: String,
     /// The line of the case file where it stands, counted from 1.

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a case expects.
+//! What a case expects to see.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::value::{Bytes, Errno, FileName, ReturnCode, VictimName};
+use super::{DeadlySignal, Device, Operation, PageFlag, Place, SignalExpectation, Watcher};
+use crate::value::{Bytes, Count, Errno, FileName, FilePath, Fill, Glob, ReturnCode, Sha256, VictimName};
 
 /// What holds at a step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Expect {
     /// What can be seen of processes, filesystem and device.
-    State(StateExpectation),
+    State(Box<StateExpectation>),
     /// How an operation ends that is tried now.
     Operation {
         /// What is tried.
@@ -25,12 +26,23 @@ pub enum Expect {
 }
 
 /// What can be seen now; what is absent is not looked at. At least one field says something.
+///
+/// What is said of signals, of the injector, of notify_failure, of messages and of trace events is about the time since the
+/// latest injection; before the first one, since the case began.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct StateExpectation {
-    /// Victims that got a memory-failure signal since the latest injection, and which.
-    pub killed: BTreeMap<VictimName, Killed>,
-    /// Victims that got no signal since the latest injection.
+    /// Victims that got a SIGBUS: all that they got, in order.
+    pub killed: BTreeMap<VictimName, Vec<SignalExpectation>>,
+    /// Victims that a signal has ended, for they had no handler for it.
+    pub died: BTreeMap<VictimName, DeadlySignal>,
+    /// Victims that live, got no signal, and have none waiting.
     pub alive: Vec<VictimName>,
+    /// Victims that live, and for whom a SIGBUS waits that they have blocked.
+    pub pending: Vec<VictimName>,
+    /// Places at which a victim has a page, so that it can be accessed without a fault.
+    pub present: BTreeMap<VictimName, Vec<Place>>,
+    /// Places at which a victim has none.
+    pub absent: BTreeMap<VictimName, Vec<Place>>,
     /// How the call ended by which the latest error was injected.
     pub injector: Option<CallResult>,
     /// What the filesystem's handler did with the latest injection.
@@ -39,64 +51,105 @@ pub struct StateExpectation {
     pub filesystem: Option<FilesystemState>,
     /// Exactly these ranges are recorded as bad; an empty list means none.
     pub badblocks: Option<Vec<BadRange>>,
+    /// The kernel's messages.
+    pub log: Option<Lines>,
+    /// Trace events.
+    pub trace: Vec<TraceExpectation>,
+    /// By how much HardwareCorrupted of /proc/meminfo has grown since just before the latest injection.
+    pub hardware_corrupted: Option<Bytes>,
+    /// Flags of the page that the latest injection hit (/proc/kpageflags).
+    pub page_flags: Option<PageFlagsExpectation>,
+    /// What the filesystem says of files.
+    pub files: BTreeMap<FilePath, FileState>,
+    /// What watchers have seen since they were started.
+    pub watched: BTreeMap<Watcher, Lines>,
 }
 
-/// The SIGBUS that a victim got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping like `{ code: BUS_MCEERR_AO, at: 4KiB, lsb: 12 }`"
-)]
-pub struct Killed {
-    /// The signal's `si_code`.
-    pub code: BusCode,
-    /// The signal's `si_addr`, counted from the start of the mapping.
-    pub at: Bytes,
-    /// The signal's `si_addr_lsb`: the error spans 2 to the power of this many bytes (12 is one page, 21 is 2 MiB).
-    #[serde(default)]
-    #[schemars(with = "u8", default)]
-    pub lsb: Option<u8>,
+/// What lines of text have and what they lack. At least one of the two says something.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct Lines {
+    /// Each of these is in some line.
+    pub has: Vec<Glob>,
+    /// None of these is in any line.
+    pub lacks: Vec<Glob>,
 }
 
-/// The `si_code` of a SIGBUS (include/uapi/asm-generic/siginfo.h).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum BusCode {
-    /// A memory error was found, action optional.
-    #[serde(rename = "BUS_MCEERR_AO")]
-    MceerrAo,
-    /// A memory error was consumed, action required.
-    #[serde(rename = "BUS_MCEERR_AR")]
-    MceerrAr,
-    /// There is no memory behind the address.
-    #[serde(rename = "BUS_ADRERR")]
-    Adrerr,
+/// A trace event, and how often it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TraceExpectation {
+    /// The event's name, without its system.
+    pub event: String,
+    /// What is in the text of the event.
+    pub has: Option<Glob>,
+    /// What its fields say.
+    pub fields: BTreeMap<String, FieldValue>,
+    /// How many of these events there are.
+    pub times: Count,
 }
 
-impl BusCode {
-    /// The number in `si_code`.
-    pub const fn number(self) -> i32 {
+/// The value of a field of a trace event.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FieldValue {
+    /// This number, however it is printed: decimal, hexadecimal, signed.
+    Number(i64),
+    /// A text that is in it.
+    Text(Glob),
+}
+
+impl fmt::Display for FieldValue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Adrerr => 2,
-            Self::MceerrAr => 4,
-            Self::MceerrAo => 5,
+            Self::Number(number) => number.fmt(formatter),
+            Self::Text(glob) => glob.fmt(formatter),
         }
     }
-
-    /// The code of this number, if it is one of those that a case can expect.
-    pub fn from_number(number: i32) -> Option<Self> {
-        [Self::Adrerr, Self::MceerrAr, Self::MceerrAo]
-            .into_iter()
-            .find(|code| code.number() == number)
-    }
 }
 
-impl fmt::Display for BusCode {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::MceerrAo => "BUS_MCEERR_AO",
-            Self::MceerrAr => "BUS_MCEERR_AR",
-            Self::Adrerr => "BUS_ADRERR",
-        })
+/// Flags that a page has and flags that it lacks. At least one of the two says something.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PageFlagsExpectation {
+    /// All of these are set.
+    pub has: BTreeSet<PageFlag>,
+    /// None of these is.
+    pub lacks: BTreeSet<PageFlag>,
+}
+
+/// What the filesystem says of a file; at least one field says something.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct FileState {
+    /// Its size.
+    pub size: Option<Bytes>,
+    /// Whether it goes past the page cache (STATX_ATTR_DAX).
+    pub dax: Option<bool>,
+    /// How much of it shares its blocks (FIEMAP_EXTENT_SHARED).
+    pub shared: Option<Sharing>,
+    /// How many extents it has (FIEMAP).
+    pub extents: Option<Count>,
+    /// Whether any of it is allocated and was never written (FIEMAP_EXTENT_UNWRITTEN).
+    pub unwritten: Option<bool>,
+}
+
+/// How much of a file shares its blocks with another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sharing {
+    /// Every extent.
+    All,
+    /// No extent.
+    None,
+    /// Some extents, and others not.
+    Some,
+}
+
+impl Sharing {
+    /// The word that a case writes.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::None => "none",
+            Self::Some => "some",
+        }
     }
 }
 
@@ -136,10 +189,15 @@ pub enum NotifyFailure {
 
 /// Whether the filesystem works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", expecting = "`up` or `{ shutdown: REASON }`")]
+#[serde(
+    rename_all = "kebab-case",
+    expecting = "`up`, `unmounted` or `{ shutdown: REASON }`"
+)]
 pub enum FilesystemState {
     /// It is mounted and not shut down.
     Up,
+    /// It is not mounted.
+    Unmounted,
     /// It has shut itself down for this reason.
     Shutdown(ShutdownReason),
 }
@@ -148,6 +206,7 @@ impl fmt::Display for FilesystemState {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Up => formatter.write_str("up"),
+            Self::Unmounted => formatter.write_str("not mounted"),
             Self::Shutdown(reason) => write!(formatter, "shut down ({reason})"),
         }
     }
@@ -198,7 +257,7 @@ pub enum BadRange {
     /// Where a part of a file lies.
     File {
         /// The file.
-        file: FileName,
+        file: FilePath,
         /// The start of the range in the file.
         offset: Bytes,
         /// Its length, not zero.
@@ -209,60 +268,68 @@ pub enum BadRange {
         /// The length, not zero.
         length: Bytes,
     },
-}
-
-/// Something that is tried, to see how it ends.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Operation {
-    /// Reads with pread(2).
-    Read {
-        /// The file.
-        file: FileName,
-        /// Where to start.
+    /// A part of a device.
+    Device {
+        /// The device.
+        of: Device,
+        /// The start of the range on the device.
         offset: Bytes,
-        /// How much, not zero.
+        /// Its length, not zero.
         length: Bytes,
     },
-    /// Writes with pwrite(2) and fsync(2).
-    Write {
-        /// The file, which exists.
-        file: FileName,
-        /// Where to start.
-        offset: Bytes,
-        /// How much, not zero.
-        length: Bytes,
-        /// The byte that is written.
-        fill: u8,
-    },
-    /// Creates an empty file that does not exist yet.
-    Create {
-        /// The file.
-        file: FileName,
-    },
-    /// Asks for a file's attributes with stat(2).
-    Stat {
-        /// The file.
-        file: FileName,
-    },
-    /// Mounts the filesystem, which is not mounted.
-    Mount {
-        /// The options, in place of the template's.
-        options: Option<String>,
-    },
-    /// Unmounts the filesystem, which is mounted.
-    Unmount,
 }
 
 /// How an operation ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// It succeeds.
-    Succeeds {
-        /// Every byte that was read is this one; only a read expects it.
-        contains: Option<u8>,
-    },
+    Succeeds,
     /// It fails with this error.
-    Error(Errno),
+    Fails(Errno),
+    /// A dedupe finds that the two parts do not hold the same, and shares nothing.
+    Differs,
+    /// A read succeeds in full, and gives this.
+    Contains(Contents),
+    /// A touch gets this byte.
+    Value(u8),
+    /// A touch or a store ends in this signal to the victim. It belongs to this expectation and to no later one.
+    Raises(SignalExpectation),
+    /// A command ends.
+    Exits {
+        /// Its exit status.
+        status: u8,
+        /// What it says, on standard output and standard error together.
+        output: Lines,
+    },
+    /// A directory has exactly these names, beside `.` and `..`.
+    Names(BTreeSet<FileName>),
+}
+
+impl Outcome {
+    /// Whether the operation does what it is asked to.
+    pub const fn is_success(&self) -> bool {
+        match self {
+            Self::Succeeds | Self::Contains(_) | Self::Value(_) | Self::Names(_) => true,
+            Self::Exits { status, .. } => *status == 0,
+            Self::Fails(_) | Self::Differs | Self::Raises(_) => false,
+        }
+    }
+}
+
+/// What was read.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Contents {
+    /// Filled with this; where it is `counting`, as though the part had been written there with it.
+    Fill(Fill),
+    /// The same as a part of another file of the same length, read at the same moment.
+    File {
+        /// The other file.
+        file: FilePath,
+        /// Where its part starts.
+        offset: Bytes,
+    },
+    /// Bytes of this checksum.
+    Sha256(Sha256),
 }

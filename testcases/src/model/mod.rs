@@ -4,17 +4,37 @@
 mod case;
 mod describe;
 mod expect;
+mod file;
+mod injection;
+mod operation;
+mod page_flag;
+mod signal;
 mod step;
+mod system;
 mod template;
+mod victim;
 
-pub use case::{Case, CaseId, CaseIdError, KnownIssue};
-pub use describe::describe;
+pub use case::{Case, CaseId, CaseIdError, KnownIssue, Parameter};
+pub use describe::{describe, target as describe_target};
 pub use expect::{
-    BadRange, BusCode, CallResult, Expect, FilesystemState, Killed, NotifyFailure, Operation, Outcome,
-    ShutdownReason, StateExpectation,
+    BadRange, CallResult, Contents, Expect, FieldValue, FileState, FilesystemState, Lines, NotifyFailure,
+    Outcome, PageFlagsExpectation, Sharing, ShutdownReason, StateExpectation, TraceExpectation,
 };
-pub use step::{
-    Action, Injection, KillPolicy, Mechanism, MetadataKind, MountSpec, Reflink, Release, Severity, Step,
-    Target, UnmountSpec, VictimSpec, WriteFile,
+pub use file::{
+    Allocate, FileRange, Fragment, FromTo, LinkTarget, RangeToRange, ReadRange, SetFlags, SetXattr, Sync,
+    Truncate, WriteFile, WriteRange, WriteSource, XattrOf,
 };
+pub use injection::{
+    DebugfsFile, Device, FileMetadata, GroupMetadata, Injection, MadviseError, MarkSpec, MceInject,
+    Mechanism, Severity, SysfsFile, Target,
+};
+pub use operation::Operation;
+pub use page_flag::PageFlag;
+pub use signal::{BusCode, DeadlySignal, SignalExpectation};
+pub use step::{Action, Included, Step, Watcher};
+pub use system::{Advice, AdviseSpec, Flush, MountSpec, PolicySpec, RunSpec, SetSpec, StoreSpec};
 pub use template::{Ground, Isolation, Log, Template, UnknownIsolation, Xfs};
+pub use victim::{
+    Access, Disposition, ForkSpec, KillPolicy, Mapping, MappingKind, PageSize, Place, Release, VictimPlace,
+    VictimSpec,
+};

@@ -12,6 +12,7 @@ use serde_yaml::Value;
 use serde_yaml::with::singleton_map_recursive;
 
 use super::fault::Fault;
+use super::part::Part;
 use super::tree::{self, Entry, Kind, Node};
 use crate::diagnostic::{Diagnostic, ENOUGH};
 use crate::suggest;
@@ -21,6 +22,13 @@ use crate::suggest;
 pub(crate) struct Later<T> {
     value: Value,
     kind: PhantomData<fn() -> T>,
+}
+
+impl<T> Later<T> {
+    /// The part together with its places.
+    pub(crate) fn with(self, node: Node) -> Part {
+        Part::new(self.value, node)
+    }
 }
 
 impl<'de, T> Deserialize<'de> for Later<T> {
@@ -46,8 +54,17 @@ impl<T: JsonSchema> JsonSchema for Later<T> {
     }
 }
 
-/// Reads a document's values and places; says why if it is no document.
-pub(crate) fn open<T>(text: &str) -> Result<(Later<T>, Node), Vec<Diagnostic>> {
+/// Reads the values and places of a text that begins at `base` among all texts; says why if it is no document.
+pub(crate) fn open(text: &str, base: usize) -> Result<Part, Vec<Diagnostic>> {
+    open_here(text)
+        .map(|(value, node)| Part::new(value, node.moved(base)))
+        .map_err(|found| {
+            let found = found.into_iter();
+            found.map(|diagnostic| diagnostic.moved(base)).collect()
+        })
+}
+
+fn open_here(text: &str) -> Result<(Value, Node), Vec<Diagnostic>> {
     let node = tree::parse(text)?;
     let value: Value = serde_yaml::from_str(text).map_err(|error| {
         let place = error
@@ -65,13 +82,7 @@ pub(crate) fn open<T>(text: &str) -> Result<(Later<T>, Node), Vec<Diagnostic>> {
     }
     refuse_silence(&value, &node, &mut found);
     if found.is_empty() {
-        Ok((
-            Later {
-                value,
-                kind: PhantomData,
-            },
-            node,
-        ))
+        Ok((value, node))
     } else {
         Err(found)
     }
@@ -106,7 +117,8 @@ fn refuse_silence(value: &Value, node: &Node, found: &mut Vec<Diagnostic>) {
                         Diagnostic::new(format!("`{name}` has no value"))
                             .at(key_span.clone(), "nothing follows")
                             .help(match name.as_str() {
-                                "mount" | "unmount" => format!("write `{name}: {{}}`"),
+                                "mount" | "unmount" | "sync" | "list" | "freeze" | "thaw" | "repair"
+                                | "shutdown" | "drop-caches" => format!("write `{name}: {{}}`"),
                                 _ => {
                                     format!("indent what belongs to `{name}` below it, or leave the key out")
                                 }
@@ -131,7 +143,7 @@ fn refuse_silence(value: &Value, node: &Node, found: &mut Vec<Diagnostic>) {
         (Value::Mapping(_) | Value::Sequence(_), _) | (_, Kind::Map(_) | Kind::List(_)) => {
             found.push(ambiguous(&node.handle));
         }
-        (_, Kind::Scalar) => {}
+        (_, Kind::Scalar(_)) => {}
     }
 }
 
@@ -143,37 +155,13 @@ fn ambiguous(span: &Range<usize>) -> Diagnostic {
         .help("write it more plainly: quote the text, and put brackets round lists and mappings")
 }
 
-/// Reads a `T`, adding every mistake to `found`; nothing if there was one.
-pub(crate) fn read<T: DeserializeOwned>(
-    later: Later<T>,
+/// Reads a value; see [`Part::read_past`].
+pub(super) fn read_past<T: DeserializeOwned>(
+    mut value: Value,
     node: &mut Node,
-    found: &mut Vec<Diagnostic>,
-) -> Option<T> {
-    read_word(later, "word", node, found)
-}
-
-/// The same, for something that begins with a word of its kind: `what` is what an unknown one is called.
-pub(crate) fn read_word<T: DeserializeOwned>(
-    later: Later<T>,
     what: &str,
-    node: &mut Node,
     found: &mut Vec<Diagnostic>,
 ) -> Option<T> {
-    let before = found.len();
-    read_past(later, what, node, found).filter(|_| found.len() == before)
-}
-
-/// The same, but gives the value even if there were unknown keys, so that its parts can be read in spite of them.
-///
-/// After an unknown key the reading goes on: as though the nearest known key had been written, else without it. So one
-/// pass finds all of them, and a misspelt key is not also called missing.
-pub(crate) fn read_past<T: DeserializeOwned>(
-    later: Later<T>,
-    what: &str,
-    node: &mut Node,
-    found: &mut Vec<Diagnostic>,
-) -> Option<T> {
-    let mut value = later.value;
     loop {
         let mut track = Track::new();
         let deserializer = serde_path_to_error::Deserializer::new(value.clone(), &mut track);
@@ -233,7 +221,8 @@ fn diagnose(fault: &Fault<'_>, what: &str, path: &[String], root: &Node) -> Diag
             let meant = suggest::nearest(name, open).map(suggest::did_you_mean);
             match meant.or_else(|| suggest::way_out(name, "key", known)) {
                 Some(help) => diagnostic.help(help),
-                None => diagnostic.help("leave it out: nothing can be said here"),
+                None if known.is_empty() => diagnostic.help("leave it out: nothing can be said here"),
+                None => diagnostic.help("testcases/README.md lists the keys that can stand here"),
             }
         }
         Fault::UnknownVariant { name, known } => {
@@ -251,7 +240,10 @@ fn diagnose(fault: &Fault<'_>, what: &str, path: &[String], root: &Node) -> Diag
             let diagnostic = Diagnostic::new(format!("unknown {what} `{name}`")).at(span, "not known here");
             match suggest::way_out(name, what, known) {
                 Some(help) => diagnostic.help(help),
-                None => diagnostic.help("errno(3) lists the names; a number is taken as well"),
+                None if what == "errno" => {
+                    diagnostic.help("errno(3) lists the names; a number is taken as well")
+                }
+                None => diagnostic.help(format!("testcases/README.md lists every {what}")),
             }
         }
         Fault::MissingField { name } => {

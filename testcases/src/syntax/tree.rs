@@ -16,7 +16,7 @@ use crate::diagnostic::Diagnostic;
 const DEEPEST: usize = 32;
 
 /// A value and the bytes of the document that spell it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Node {
     /// From its first byte to its last.
     pub(crate) span: Range<usize>,
@@ -25,15 +25,16 @@ pub(crate) struct Node {
     pub(crate) kind: Kind,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Kind {
-    Scalar,
+    /// Its text, without the quotes.
+    Scalar(String),
     List(Vec<Node>),
     Map(Vec<Entry>),
 }
 
 /// A key and its value.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) key: String,
     pub(crate) key_span: Range<usize>,
@@ -52,6 +53,17 @@ impl Node {
     /// The value of a key; where there is none, this node, which then is the nearest thing to point at.
     pub(crate) fn at(&self, key: &str) -> &Self {
         self.entry(key).map_or(self, |entry| &entry.value)
+    }
+
+    /// The one key of a mapping, and its value; nothing if there is not just one.
+    pub(crate) fn only(&self) -> Option<(&str, &Self)> {
+        match &self.kind {
+            Kind::Map(entries) => match entries.as_slice() {
+                [only] => Some((only.key.as_str(), &only.value)),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// The item of a list; where there is none, this node.
@@ -76,15 +88,30 @@ impl Node {
                 .find(|entry| entry.key == key)
                 .map(|entry| &mut entry.value),
             Kind::List(items) => items.get_mut(key.parse::<usize>().ok()?),
-            Kind::Scalar => None,
+            Kind::Scalar(_) => None,
         }
     }
 
-    /// The items of a list; none of anything else.
-    pub(crate) fn items_mut(&mut self) -> &mut [Self] {
-        match &mut self.kind {
-            Kind::List(items) => items,
-            _ => &mut [],
+    /// The same node of a text that does not stand at the beginning of all texts, but here.
+    pub(super) fn moved(self, base: usize) -> Self {
+        let shift = |span: Range<usize>| span.start + base..span.end + base;
+        Self {
+            span: shift(self.span),
+            handle: shift(self.handle),
+            kind: match self.kind {
+                Kind::Scalar(text) => Kind::Scalar(text),
+                Kind::List(items) => Kind::List(items.into_iter().map(|item| item.moved(base)).collect()),
+                Kind::Map(entries) => Kind::Map(
+                    entries
+                        .into_iter()
+                        .map(|entry| Entry {
+                            key: entry.key,
+                            key_span: shift(entry.key_span),
+                            value: entry.value.moved(base),
+                        })
+                        .collect(),
+                ),
+            },
         }
     }
 
@@ -266,7 +293,7 @@ impl Builder<'_> {
         }
         // A literal block's span ends behind its last newline.
         let end = span.start + self.text[span.clone()].trim_end().len();
-        self.put(Kind::Scalar, span.start..end);
+        self.put(Kind::Scalar(text), span.start..end);
         true
     }
 
@@ -325,7 +352,7 @@ impl Builder<'_> {
         };
         parent.end = parent.end.max(span.end);
         match &mut parent.kind {
-            Kind::Scalar => {}
+            Kind::Scalar(_) => {}
             Kind::List(items) => {
                 let handle = match &kind {
                     _ if one_line => span.clone(),
@@ -384,7 +411,10 @@ impl Builder<'_> {
             self.found.push(alias(span));
             return;
         }
-        let help = if tab.is_some() {
+        let of_line = self.text[line..].lines().next().unwrap_or_default();
+        let help = if of_line.contains("${") && of_line.contains(['{', '[']) {
+            "inside brackets a parameter is quoted: `\"${name}\"`"
+        } else if tab.is_some() {
             "indent with spaces: YAML takes no tabs there"
         } else if info.contains("quoted scalar") || info.contains("unclosed quote") {
             "close the quote, or leave it out: plain words need none"

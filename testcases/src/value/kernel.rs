@@ -51,6 +51,16 @@ impl KernelVersion {
     }
 }
 
+impl KernelVersion {
+    /// The earliest of all.
+    pub(crate) const FIRST: Self = Self {
+        major: 0,
+        minor: 0,
+        patch: 0,
+        candidate: Some(0),
+    };
+}
+
 impl Ord for KernelVersion {
     fn cmp(&self, other: &Self) -> Ordering {
         self.rank().cmp(&other.rank())
@@ -256,12 +266,7 @@ impl Bound {
         match self.comparison {
             Comparison::AtLeast | Comparison::Is => self.version.lowest(),
             Comparison::Above => self.version.next(),
-            Comparison::AtMost | Comparison::Below => KernelVersion {
-                major: 0,
-                minor: 0,
-                patch: 0,
-                candidate: Some(0),
-            },
+            Comparison::AtMost | Comparison::Below => KernelVersion::FIRST,
         }
     }
 }
@@ -297,6 +302,20 @@ impl KernelRange {
     pub fn overlaps(&self, other: &Self) -> bool {
         let bounds = self.bounds.iter().chain(&other.bounds).copied().collect();
         !Self { bounds }.is_empty()
+    }
+
+    /// The kernels that are in both; it may well be none.
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        Self {
+            bounds: self.bounds.iter().chain(&other.bounds).copied().collect(),
+        }
+    }
+
+    /// The first kernel on the upper side of each border of the range: where something may begin or end to hold.
+    pub(crate) fn borders(&self) -> impl Iterator<Item = KernelVersion> {
+        self.bounds
+            .iter()
+            .flat_map(|bound| [bound.version.lowest(), bound.version.next()])
     }
 
     /// Whether no kernel at all can be in the range. It is enough to try the lowest that each bound admits: the lowest

@@ -129,14 +129,32 @@ macro_rules! name {
 }
 
 name!(
-    /// The name of a file, at the root of the case's filesystem.
+    /// The name of a file or directory in its directory.
     FileName,
     "the name of a file",
-    "The name of a file in the case's filesystem."
+    "The name of a file in its directory."
 );
 name!(
     /// The name of a victim.
     VictimName,
     "the name of a victim",
     "The name of a process that maps a file."
+);
+name!(
+    /// The name of a thread of a victim.
+    ThreadName,
+    "the name of a thread",
+    "The name of a thread of a victim."
+);
+name!(
+    /// The name of a page that a case has marked.
+    MarkName,
+    "the name of a mark",
+    "The name of a page that was marked."
+);
+name!(
+    /// The name of a parameter of a case or of an included file.
+    ParameterName,
+    "the name of a parameter",
+    "The name of a parameter."
 );

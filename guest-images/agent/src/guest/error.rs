@@ -24,22 +24,54 @@ impl<T, E: std::fmt::Display> Doing<T> for Result<T, E> {
     }
 }
 
-/// The errno behind an I/O error. An error that std made up itself (no errno) is EIO's opposite: a bug of the
-/// agent; it is reported as such by the caller.
-pub(crate) fn errno_of(error: &io::Error) -> Option<Errno> {
-    error.raw_os_error().map(Errno::from_raw)
+/// A system call that failed, and on what.
+#[derive(Debug)]
+pub(crate) struct Stopped {
+    what: String,
+    error: io::Error,
 }
 
-/// A system call's result as data.
-pub(crate) fn outcome<T>(what: impl std::fmt::Display, result: io::Result<T>) -> Result<Outcome<T>, Failure> {
-    match result {
-        Ok(value) => Ok(Outcome::Done(value)),
-        Err(error) => match errno_of(&error) {
-            Some(errno) => Ok(Outcome::Refused(Refusal {
-                what: what.to_string(),
+/// Something that goes on to the first system call that fails.
+pub(crate) type Tried<T> = Result<T, Stopped>;
+
+/// Names the system call that a result is of.
+pub(crate) trait Call<T> {
+    /// The call and its object, "open", "/mnt/a".
+    fn of(self, call: &str, object: impl std::fmt::Display) -> Tried<T>;
+}
+
+impl<T> Call<T> for io::Result<T> {
+    fn of(self, call: &str, object: impl std::fmt::Display) -> Tried<T> {
+        self.map_err(|error| Stopped {
+            what: format!("{call} {object}"),
+            error,
+        })
+    }
+}
+
+impl<T> Call<T> for nix::Result<T> {
+    fn of(self, call: &str, object: impl std::fmt::Display) -> Tried<T> {
+        self.map_err(io::Error::from).of(call, object)
+    }
+}
+
+impl Stopped {
+    /// As data. An error without an errno, which std made up itself, is no answer of the kernel's.
+    pub(crate) fn refusal(self) -> Result<Refusal, Failure> {
+        match self.error.raw_os_error().map(Errno::from_raw) {
+            Some(errno) => Ok(Refusal {
+                what: self.what,
                 errno: errno as i32,
-            })),
-            None => Err(failure(format_args!("{what}: {error}"))),
-        },
+            }),
+            None => Err(failure(format_args!("{}: {}", self.what, self.error))),
+        }
+    }
+}
+
+/// As the answer to a call.
+pub(crate) fn outcome<T>(tried: Tried<T>) -> Result<Outcome<T>, Failure> {
+    match tried {
+        Ok(value) => Ok(Outcome::Done(value)),
+        Err(stopped) => stopped.refusal().map(Outcome::Refused),
     }
 }

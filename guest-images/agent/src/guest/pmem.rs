@@ -3,7 +3,7 @@
 
 use super::error::{Doing, failure};
 use guest_agent::address::GuestPhysical;
-use guest_agent::call::{BadRange, Failure, PmemState, SECTOR};
+use guest_agent::call::{BadMemory, BadRange, Failure, PmemState, SECTOR};
 use std::fs;
 use std::path::Path;
 
@@ -40,5 +40,37 @@ pub(crate) fn ask(device: &str) -> Result<PmemState, Failure> {
         data_start,
         holder: name,
         badblocks,
+        region_badblocks: of_region(&holder)?,
     })
+}
+
+/// What the region above a namespace's device has on record. Regions other than of persistent memory have no such list.
+fn of_region(holder: &Path) -> Result<Vec<BadMemory>, Failure> {
+    let is_region = |folder: &&Path| {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("region") && folder.join("badblocks").exists()
+    };
+    let Some(region) = holder.ancestors().find(is_region) else {
+        return Ok(Vec::new());
+    };
+    let read = |name: &str| {
+        let path = region.join(name);
+        fs::read_to_string(&path).doing(path.display())
+    };
+    let resource = read("resource")?;
+    let digits = resource.trim().trim_start_matches("0x");
+    let start = u64::from_str_radix(digits, 16).doing(format_args!("resource of {}", region.display()))?;
+    let ranges = BadRange::parse_list(&read("badblocks")?).map_err(|line| {
+        failure(format_args!(
+            "badblocks of {}: cannot make sense of {line:?}",
+            region.display()
+        ))
+    })?;
+    Ok(ranges
+        .iter()
+        .map(|range| BadMemory {
+            start: GuestPhysical(start + range.start.0),
+            length: range.length,
+        })
+        .collect())
 }

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From a byte of a file to the place that its filesystem gave it.
 
-use super::error::{Doing, failure, outcome};
-use super::realtime::is_realtime;
-use super::{load, sys};
+use super::error::{Call, Doing, Tried, failure};
+use super::pages::Tables;
+use super::sys::file::{self, FiemapExtent, FsXattr};
+use super::sys::memory::{How, Mapping};
+use super::sys::xfs;
+use super::{access, files, signals};
 use guest_agent::address::{FileOffset, FsOffset, GuestPhysical, PAGE_SIZE, Resolution};
-use guest_agent::call::{Failure, Outcome, PageEntry};
+use guest_agent::call::{Failure, Outcome};
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
 
 /// The subcommand `resolve FILE BYTE`: prints the resolution as JSON.
 pub(crate) fn run(path: &str, byte: &str) -> Result<(), Failure> {
@@ -27,31 +29,23 @@ pub(crate) fn resolve(
     offset: FileOffset,
     cross_check: bool,
 ) -> Result<Outcome<Resolution>, Failure> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) => return outcome(format_args!("open {path}"), Err(error)),
+    let Found {
+        file,
+        extents,
+        block_size,
+        realtime,
+    } = match look_up(path, offset) {
+        Ok(found) => found,
+        Err(stopped) => return stopped.refusal().map(Outcome::Refused),
     };
-    let extent = match sys::fiemap(file.as_fd(), offset.0) {
-        Ok(Some(extent)) => extent,
-        Ok(None) => {
-            return Err(failure(format_args!(
-                "{path} has a hole at {offset}: nothing to resolve"
-            )));
-        }
-        Err(error) => return outcome(format_args!("FIEMAP of {path}"), Err(error)),
-    };
-    let block_size = match sys::geometry(file.as_fd()) {
-        Ok(geometry) => geometry.block_size,
-        Err(error) => return outcome(format_args!("XFS_IOC_FSGEOMETRY of {path}"), Err(error)),
-    };
-    let realtime = match is_realtime(file.as_fd()) {
-        Ok(realtime) => realtime,
-        Err(error) => return outcome(format_args!("FS_IOC_FSGETXATTR of {path}"), Err(error)),
-    };
+    let extent = extents
+        .first()
+        .map(files::extent)
+        .ok_or_else(|| failure(format_args!("{path} has a hole at {offset}: nothing to resolve")))?;
     let fs_offset = offset
         .0
-        .checked_sub(extent.logical)
-        .and_then(|into| extent.physical.checked_add(into))
+        .checked_sub(extent.logical.0)
+        .and_then(|into| extent.physical?.0.checked_add(into))
         .map(FsOffset)
         .ok_or_else(|| failure(format_args!("FIEMAP of {path} at {offset} answered {extent:?}")))?;
     let block = fs_offset
@@ -70,39 +64,51 @@ pub(crate) fn resolve(
     }))
 }
 
-/// Maps the byte's page and asks pagemap where it is.
+/// What is asked of the kernel about a byte of a file.
+struct Found {
+    file: File,
+    /// The one that holds it, if there is one.
+    extents: Vec<FiemapExtent>,
+    /// Of the filesystem.
+    block_size: u32,
+    /// Whether its extents lie on the realtime device.
+    realtime: bool,
+}
+
+fn look_up(path: &str, offset: FileOffset) -> Tried<Found> {
+    let file = files::open(path)?;
+    let extents = file::fiemap(file.as_fd(), offset.0, 1, true).of("FIEMAP", path)?;
+    let geometry = xfs::geometry(file.as_fd()).of("XFS_IOC_FSGEOMETRY", path)?;
+    let flags = file::flags(file.as_fd()).of("FS_IOC_FSGETXATTR", path)?;
+    Ok(Found {
+        file,
+        extents,
+        block_size: geometry.block_size,
+        realtime: flags.flags & FsXattr::REALTIME != 0,
+    })
+}
+
+/// Maps the byte's page and asks pagemap.
 fn by_pagemap(file: &File, offset: FileOffset) -> Result<Option<GuestPhysical>, Failure> {
-    load::record_signals().doing("sigaction")?;
-    let length = file.metadata().doing("stat")?.len();
+    signals::record_signals().doing("sigaction")?;
+    let how = How {
+        flags: libc::MAP_SHARED,
+        writable: false,
+        huge: false,
+    };
+    let length = usize::try_from(PAGE_SIZE).doing("page size")?;
     // A mapping that is refused leaves nothing to compare with; what it means is for the reader to say.
-    let Ok(mapping) = sys::Mapping::of(file.as_fd(), usize::try_from(length).unwrap_or(usize::MAX)) else {
+    let Ok(mapping) = Mapping::of(file.as_fd(), offset.page().0, length, how) else {
         return Ok(None);
     };
-    let address = mapping.address + usize::try_from(offset.0).doing("offset")?;
-    let loaded = load::load(address);
-    let entry = page_entry(i32::try_from(std::process::id()).doing("pid")?, address as u64);
-    sys::unmap(mapping).doing("munmap")?;
+    let loaded = access::load(mapping.address);
+    let pid = i32::try_from(std::process::id()).doing("pid")?;
+    let entry = Tables::of(pid).and_then(|tables| tables.entry(mapping.address as u64));
+    mapping.unmap().doing("munmap")?;
     match loaded {
         None => Ok(None),
         Some(_) => Ok(entry?
             .physical
             .map(|page| GuestPhysical(page.0 + offset.0 % PAGE_SIZE))),
     }
-}
-
-/// One entry of /proc/PID/pagemap (`Documentation/admin-guide/mm/pagemap.rst`).
-pub(crate) fn page_entry(pid: i32, address: u64) -> Result<PageEntry, Failure> {
-    const PRESENT: u64 = 1 << 63;
-    const PFN: u64 = (1 << 55) - 1;
-    let path = format!("/proc/{pid}/pagemap");
-    let mut word = [0; 8];
-    File::open(&path)
-        .and_then(|file| file.read_exact_at(&mut word, address / PAGE_SIZE * 8))
-        .doing(&path)?;
-    let word = u64::from_ne_bytes(word);
-    let present = word & PRESENT != 0;
-    Ok(PageEntry {
-        present,
-        physical: present.then_some(GuestPhysical((word & PFN) * PAGE_SIZE)),
-    })
 }

@@ -1,32 +1,36 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The subcommand `serve`: answers requests, each in a thread of its own.
 
+use super::change::Held;
 use super::error::{Doing, failure, outcome};
 use super::tracefs::Trace;
 use super::victims::Victims;
-use super::{features, files, init, kmsg, pmem, regions, resolve, space, sys};
-use guest_agent::call::{
-    AskLacking, AskPmem, AskRegions, AskVictim, AwaitHandled, Call, CorruptPfn, CreateFile, Failure, Hello,
-    IsDax, IsShutDown, MarkLog, MarkTrace, Mount, Outcome, ReadAt, ReadLog, ReadTrace, Reflink,
-    ReleaseVictim, Request, Resolve, Response, Resumed, Run, RunResult, SpaceMap, StartTrace, StartVictim,
-    Stat, Unmount, Welcome, WriteAt, WriteFile,
+use super::watch::Watchers;
+use super::{
+    accounts, change, cpus, facts, features, files, init, inject, kmsg, mounts, pmem, regions, resolve, run,
+    space, sys,
 };
-use guest_agent::victim::Ended;
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use guest_agent::call::{
+    AskAccounts, AskExtents, AskFacts, AskFlags, AskLacking, AskMount, AskPageFlags, AskPmem, AskQuota,
+    AskRegions, AskVictim, AwaitHandled, Call, ChangeFile, ChangeMount, CopyRange, Dedupe, Failure,
+    ForkVictim, GetXattr, Hello, Inject, MarkLog, MarkTrace, Mount, OrderVictim, ReadAt, ReadDirectory,
+    ReadKernelFile, ReadLink, ReadLog, ReadTrace, ReadWatch, ReleaseVictim, Request, Resolve, Response,
+    Resumed, Run, SpaceMap, StartTrace, StartVictim, StartWatch, Stat, StopWatch, Unmount, VisitCpus,
+    Welcome, WriteKernelFile,
+};
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
-use std::os::unix::process::ExitStatusExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-
-const CORRUPT_PFN: &str = "/sys/kernel/debug/hwpoison/corrupt-pfn";
 
 #[derive(Default)]
 struct Guest {
     victims: Victims,
     trace: Arc<Trace>,
+    held: Held,
+    watchers: Watchers,
 }
 
 /// Answers on every connection to the socket that is standard input, for ever. What one connection has begun (the
@@ -92,78 +96,106 @@ fn served<C: Call>(
 
 impl Guest {
     fn answer(&self, request: &Request) -> Result<serde_json::Value, Failure> {
-        match request.call.as_str() {
-            Hello::NAME => served(request, |Hello {}| hello()),
-            Resumed::NAME => served(request, |Resumed { unix_nanos, seed }| {
-                sys::set_clock(Duration::from_nanos(unix_nanos)).doing("clock_settime")?;
-                stir(&seed)?;
-                hello()
+        self.about_files(request)
+            .or_else(|| self.about_victims(request))
+            .or_else(|| self.about_observation(request))
+            .or_else(|| Self::about_the_guest(request))
+            .unwrap_or_else(|| Err(failure(format_args!("there is no call {:?}", request.call))))
+    }
+
+    /// `None` when it is another kind of request; so for all of these.
+    fn about_files(&self, request: &Request) -> Option<Result<serde_json::Value, Failure>> {
+        Some(match request.call.as_str() {
+            ChangeFile::NAME => served(request, |ChangeFile { change }| {
+                outcome(change::carry_out(&change, &self.held))
             }),
-            AskLacking::NAME => served(request, |AskLacking {}| features::lacking()),
-            Run::NAME => served(request, |call: Run| execute(&call.argv)),
-            Mount::NAME => served(request, |call: Mount| mount_at(&call)),
-            Unmount::NAME => served(request, |Unmount { at }| {
-                outcome(
-                    format_args!("umount {at}"),
-                    umount2(at.as_str(), MntFlags::empty()).map_err(io::Error::from),
-                )
+            ReadAt::NAME => served(request, |call: ReadAt| {
+                outcome(files::read(
+                    &call.path,
+                    call.offset,
+                    call.length,
+                    call.direct,
+                    call.checksum,
+                ))
             }),
-            IsDax::NAME => served(request, |IsDax { path }| {
-                outcome(format_args!("statx {path}"), sys::is_dax(&path))
+            Stat::NAME => served(request, |Stat { path, follow }| {
+                outcome(files::status(&path, follow))
             }),
-            IsShutDown::NAME => served(request, |IsShutDown { at }| is_shut_down(&at)),
-            WriteFile::NAME => served(request, |WriteFile { path, size, fill }| {
-                outcome(
-                    format_args!("write {path}"),
-                    files::create_filled(&path, size, fill),
-                )
+            AskFlags::NAME => served(request, |AskFlags { path }| outcome(files::flags(&path))),
+            AskExtents::NAME => served(request, |AskExtents { path, sync }| {
+                outcome(files::extents(&path, sync))
             }),
-            CreateFile::NAME => served(request, |CreateFile { path }| {
-                outcome(format_args!("create {path}"), files::create(&path))
+            ReadLink::NAME => served(request, |ReadLink { path }| outcome(files::target(&path))),
+            ReadDirectory::NAME => served(request, |ReadDirectory { path }| outcome(files::names(&path))),
+            GetXattr::NAME => served(request, |GetXattr { path, name }| {
+                outcome(files::xattr(&path, &name))
             }),
-            WriteAt::NAME => served(
-                request,
-                |WriteAt {
-                     path,
-                     offset,
-                     length,
-                     fill,
-                 }| {
-                    outcome(
-                        format_args!("write {path}"),
-                        files::write_at(&path, offset, length, fill),
-                    )
-                },
-            ),
-            ReadAt::NAME => served(request, |ReadAt { path, offset, length }| {
-                outcome(format_args!("read {path}"), files::read_at(&path, offset, length))
+            Dedupe::NAME => served(request, |call: Dedupe| {
+                let (from, to) = (
+                    (call.from.as_str(), call.from_offset),
+                    (call.to.as_str(), call.to_offset),
+                );
+                outcome(files::dedupe(from, to, call.length))
             }),
-            Stat::NAME => served(request, |Stat { path }| {
-                outcome(
-                    format_args!("stat {path}"),
-                    fs::metadata(&path).map(|data| data.len()),
-                )
+            CopyRange::NAME => served(request, |call: CopyRange| {
+                let (from, to) = (
+                    (call.from.as_str(), call.from_offset),
+                    (call.to.as_str(), call.to_offset),
+                );
+                outcome(files::copy(from, to, call.length))
             }),
-            Reflink::NAME => served(request, |Reflink { from, to }| {
-                outcome(format_args!("FICLONE {from} to {to}"), files::reflink(&from, &to))
-            }),
-            StartVictim::NAME => served(request, |call: StartVictim| {
-                self.victims
-                    .start(&call.name, &call.path, &call.touches, call.policy)
-            }),
-            AskVictim::NAME => served(request, |AskVictim { name, page }| self.victims.ask(&name, page)),
-            ReleaseVictim::NAME => served(request, |ReleaseVictim { name }| self.victims.release(&name)),
             Resolve::NAME => served(request, |call: Resolve| {
                 resolve::resolve(&call.path, call.offset, call.cross_check)
             }),
-            SpaceMap::NAME => served(request, |SpaceMap { at }| space::map(&at)),
+            Mount::NAME => served(request, |call: Mount| outcome(mounts::mount(&call)?)),
+            Unmount::NAME => served(request, |Unmount { at }| outcome(mounts::unmount(&at))),
+            ChangeMount::NAME => served(request, |ChangeMount { at, change }| {
+                outcome(mounts::change(&at, &change))
+            }),
+            AskMount::NAME => served(request, |AskMount { at }| mounts::state(&at)),
+            SpaceMap::NAME => served(request, |SpaceMap { at }| outcome(space::map(&at))),
+            AskQuota::NAME => served(request, |AskQuota { device }| outcome(mounts::quota(&device))),
+            Inject::NAME => served(request, |Inject { by }| outcome(inject::inject(&by))),
+            WriteKernelFile::NAME => served(request, |WriteKernelFile { path, text }| {
+                outcome(inject::write(&path, &text))
+            }),
+            ReadKernelFile::NAME => served(request, |ReadKernelFile { path }| outcome(inject::read(&path))),
+            _ => return None,
+        })
+    }
+
+    fn about_victims(&self, request: &Request) -> Option<Result<serde_json::Value, Failure>> {
+        Some(match request.call.as_str() {
+            StartVictim::NAME => served(request, |StartVictim { spec }| self.victims.start(&spec)),
+            ForkVictim::NAME => served(request, |ForkVictim { name, child }| {
+                self.victims.fork(&name, &child)
+            }),
+            OrderVictim::NAME => served(request, |OrderVictim { name, order }| {
+                self.victims.order(&name, order)
+            }),
+            AskVictim::NAME => served(request, |AskVictim { name, pages }| {
+                self.victims.ask(&name, &pages, &self.trace)
+            }),
+            ReleaseVictim::NAME => served(request, |ReleaseVictim { name }| {
+                self.victims.release(&name, &self.trace)
+            }),
+            AskFacts::NAME => served(request, |call: AskFacts| {
+                facts::gather(&call, &self.victims, &self.held, &self.trace)
+            }),
+            _ => return None,
+        })
+    }
+
+    fn about_observation(&self, request: &Request) -> Option<Result<serde_json::Value, Failure>> {
+        Some(match request.call.as_str() {
             AskRegions::NAME => served(request, |AskRegions {}| regions::ask()),
             AskPmem::NAME => served(request, |AskPmem { device }| pmem::ask(&device)),
-            CorruptPfn::NAME => served(request, |CorruptPfn { pfn }| corrupt(pfn)),
+            AskAccounts::NAME => served(request, |AskAccounts {}| accounts::ask()),
+            AskPageFlags::NAME => served(request, |AskPageFlags { pfns }| accounts::flags(&pfns)),
             StartTrace::NAME => served(request, |StartTrace { kprobes, events }| {
                 self.trace.start(&kprobes, &events)
             }),
-            MarkTrace::NAME => served(request, |MarkTrace {}| Ok(self.trace.mark())),
+            MarkTrace::NAME => served(request, |MarkTrace {}| self.trace.mark()),
             ReadTrace::NAME => served(request, |ReadTrace { since }| self.trace.read(since)),
             AwaitHandled::NAME => served(request, |call: AwaitHandled| {
                 let patience = Duration::from_millis(call.deadline_ms);
@@ -172,8 +204,36 @@ impl Guest {
             }),
             MarkLog::NAME => served(request, |MarkLog {}| kmsg::next_sequence()),
             ReadLog::NAME => served(request, |ReadLog { since }| kmsg::read_from(since)),
-            other => Err(failure(format_args!("there is no call {other:?}"))),
-        }
+            StartWatch::NAME => served(request, |StartWatch { watcher, at }| {
+                outcome(self.watchers.start(watcher, &at))
+            }),
+            ReadWatch::NAME => served(request, |call: ReadWatch| {
+                let patience = Duration::from_millis(call.deadline_ms);
+                self.watchers.read(call.watcher, call.at_least, patience)
+            }),
+            StopWatch::NAME => served(request, |StopWatch { watcher }| {
+                self.watchers.stop(watcher);
+                Ok(())
+            }),
+            _ => return None,
+        })
+    }
+
+    fn about_the_guest(request: &Request) -> Option<Result<serde_json::Value, Failure>> {
+        Some(match request.call.as_str() {
+            Hello::NAME => served(request, |Hello {}| hello()),
+            Resumed::NAME => served(request, |Resumed { unix_nanos, seed }| {
+                sys::set_clock(Duration::from_nanos(unix_nanos)).doing("clock_settime")?;
+                stir(&seed)?;
+                hello()
+            }),
+            AskLacking::NAME => served(request, |AskLacking {}| features::lacking()),
+            VisitCpus::NAME => served(request, |VisitCpus {}| cpus::visit_all()),
+            Run::NAME => served(request, |Run { argv, deadline_ms }| {
+                run::run(&argv, deadline_ms.map(Duration::from_millis))
+            }),
+            _ => return None,
+        })
     }
 }
 
@@ -198,60 +258,4 @@ fn stir(seed: &[u8]) -> Result<(), Failure> {
     // What is written goes into the input pool; without the second step it would count minutes later.
     pool.write_all(seed).doing(POOL)?;
     sys::reseed(pool.as_fd()).doing(POOL)
-}
-
-fn execute(argv: &[String]) -> Result<RunResult, Failure> {
-    let (program, arguments) = argv
-        .split_first()
-        .ok_or_else(|| failure("run: no program was named"))?;
-    let output = std::process::Command::new(program)
-        .args(arguments)
-        .env("PATH", init::PATH)
-        .stdin(std::process::Stdio::null())
-        .output()
-        .doing(program)?;
-    Ok(RunResult {
-        ended: match (output.status.code(), output.status.signal()) {
-            (Some(code), _) => Ended::Exited(code),
-            (None, Some(signal)) => Ended::Killed(signal),
-            (None, None) => return Err(failure(format_args!("{program} ended in no known way"))),
-        },
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    })
-}
-
-fn mount_at(call: &Mount) -> Result<Outcome<()>, Failure> {
-    fs::create_dir_all(&call.at).doing(&call.at)?;
-    let options = Some(call.options.as_str()).filter(|options| !options.is_empty());
-    outcome(
-        format_args!("mount {} at {}", call.device, call.at),
-        mount(
-            Some(call.device.as_str()),
-            call.at.as_str(),
-            Some(call.kind.as_str()),
-            MsFlags::empty(),
-            options,
-        )
-        .map_err(io::Error::from),
-    )
-}
-
-fn is_shut_down(at: &str) -> Result<Outcome<bool>, Failure> {
-    match fs::metadata(at) {
-        Ok(_) => Ok(Outcome::Done(false)),
-        Err(error) if error.raw_os_error() == Some(libc::EIO) => Ok(Outcome::Done(true)),
-        Err(error) => outcome(format_args!("stat {at}"), Err(error)),
-    }
-}
-
-fn corrupt(pfn: u64) -> Result<Outcome<()>, Failure> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .open(CORRUPT_PFN)
-        .doing(CORRUPT_PFN)?;
-    outcome(
-        format_args!("write {pfn:#x} to {CORRUPT_PFN}"),
-        file.write_all(format!("{pfn:#x}").as_bytes()),
-    )
 }

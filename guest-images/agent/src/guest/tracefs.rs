@@ -17,6 +17,11 @@ const INSTANCE: &str = "/sys/kernel/tracing/instances/taster";
 /// What could not be attached, one a line with the reason.
 const UNAVAILABLE: &str = "/run/taster-trace-unavailable";
 
+/// What the marks say that show how far the trace has been read; a number follows.
+const MARK: &str = "taster-mark ";
+/// A mark comes out within milliseconds, unless the guest is all but standing still.
+const MARK_PATIENCE: Duration = Duration::from_secs(20);
+
 /// The trace of this guest.
 #[derive(Default)]
 pub(crate) struct Trace {
@@ -30,6 +35,22 @@ struct Lines {
     /// Why reading ended, if it has: then silence proves nothing.
     ended: Option<String>,
     started: bool,
+    /// The mark that was written last.
+    marks: u64,
+    /// The latest one that has come out.
+    marked: u64,
+}
+
+impl Lines {
+    fn take(&mut self, line: TraceLine) {
+        match line.text.strip_prefix(MARK).map(str::parse::<u64>) {
+            // One of a guest that this one was cloned from may come out once more.
+            Some(Ok(number)) if line.event == "tracing_mark_write" => {
+                self.marked = self.marked.max(number.min(self.marks));
+            }
+            _ => self.all.push(line),
+        }
+    }
 }
 
 impl Trace {
@@ -59,16 +80,45 @@ impl Trace {
     }
 
     /// How many lines there are.
-    pub(crate) fn mark(&self) -> usize {
-        self.lock().all.len()
+    pub(crate) fn mark(&self) -> Result<usize, Failure> {
+        self.with_lines(<[TraceLine]>::len)
     }
 
     /// The lines from a mark on.
     pub(crate) fn read(&self, since: usize) -> Result<Vec<TraceLine>, Failure> {
-        let lines = self.lock();
+        self.with_lines(|lines| lines.get(since..).unwrap_or_default().to_vec())
+    }
+
+    /// Looks at all lines, among them everything that was traced before the call: a mark of our own, written into the
+    /// trace, has come out again. None, when nothing is traced.
+    pub(crate) fn with_lines<T>(&self, look: impl FnOnce(&[TraceLine]) -> T) -> Result<T, Failure> {
+        let mut lines = self.lock();
+        if lines.started {
+            lines.marks += 1;
+            let number = lines.marks;
+            drop(lines);
+            let text = format!("{MARK}{number}");
+            fs::write(Path::new(INSTANCE).join("trace_marker"), &text)
+                .doing("write a mark into the trace")?;
+            let end = Instant::now() + MARK_PATIENCE;
+            lines = self.lock();
+            while lines.marked < number && lines.ended.is_none() {
+                let left = end.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err(failure(
+                        "the trace does not keep up: a mark written into it has not come out",
+                    ));
+                }
+                lines = self
+                    .news
+                    .wait_timeout(lines, left)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
+            }
+        }
         match &lines.ended {
             Some(why) => Err(failure(format_args!("the trace ended: {why}"))),
-            None => Ok(lines.all.get(since..).unwrap_or_default().to_vec()),
+            None => Ok(look(&lines.all)),
         }
     }
 
@@ -106,7 +156,7 @@ impl Trace {
             match line {
                 Ok(line) => {
                     if let Some(parsed) = TraceLine::parse(&line) {
-                        self.lock().all.push(parsed);
+                        self.lock().take(parsed);
                         self.news.notify_all();
                     } else if line.contains("LOST") {
                         ended = format!("the kernel lost events: {line}");
@@ -194,6 +244,19 @@ mod tests {
             event: event.into(),
             text: text.into(),
         }
+    }
+
+    #[test]
+    fn marks_are_no_lines_of_the_trace() {
+        let mut lines = Lines {
+            marks: 4,
+            ..Lines::default()
+        };
+        lines.take(line(1, "tracing_mark_write", "taster-mark 3"));
+        assert_eq!((lines.marked, lines.all.len()), (3, 0));
+        lines.take(line(1, "tracing_mark_write", "something of somebody else's"));
+        lines.take(line(1, "other", "taster-mark 4"));
+        assert_eq!((lines.marked, lines.all.len()), (3, 2));
     }
 
     #[test]

@@ -19,6 +19,14 @@ fn an_action_optional_check_as_it_was_seen_to_work() {
     );
 }
 
+#[test]
+fn an_action_required_check_as_it_was_seen_to_work() {
+    assert_eq!(
+        MachineCheck::action_required(0, ADDRESS).to_string(),
+        "mce -b 0 1 0xbd80000000000134 0x7 0x101201000 0x8c"
+    );
+}
+
 /// Injects against a monitor that sends `events` and then answers `text`.
 async fn against(
     events: &[(&str, &str)],
@@ -106,4 +114,62 @@ async fn a_qemu_that_dies_meanwhile_is_gone() {
     let check = MachineCheck::action_optional(ADDRESS);
     let (result, ()) = tokio::join!(inject(&qmp, &check, SECOND), script);
     assert!(matches!(result, Err(NotAcknowledged::Gone)), "{result:?}");
+}
+
+const SPIN: Range<u64> = 0x40_1000..0x40_1010;
+
+fn standing_at(instruction: u64, level: u8) -> String {
+    format!("CPU#0\r\nRIP=ffffffff81000000 CPL=0 HLT=1\r\nCPU#1\r\nRIP={instruction:x} CPL={level} HLT=0\r\n")
+}
+
+#[tokio::test]
+async fn the_cpu_that_spins_takes_it_while_the_machine_stands() {
+    let (qmp, mut peer) = Peer::connected().await;
+    let script = async {
+        peer.answer("stop", json!({})).await;
+        peer.answer("human-monitor-command", json!(standing_at(0x40_1004, 3)))
+            .await;
+        let command = peer.hear().await;
+        assert_eq!(
+            command.arguments["command-line"],
+            MachineCheck::action_required(1, ADDRESS).to_string()
+        );
+        peer.event("MEMORY_FAILURE", memory_failure("guest", "inject"))
+            .await;
+        peer.reply(&command.id, json!("")).await;
+        peer.answer("cont", json!({})).await;
+    };
+    let (result, ()) = tokio::join!(inject_into_user_mode(&qmp, &SPIN, ADDRESS, SECOND), script);
+    assert!(matches!(result, Ok(Ok(_))), "{result:?}");
+}
+
+#[tokio::test]
+async fn a_cpu_in_the_kernel_or_elsewhere_is_left_alone() {
+    for (instruction, level) in [(0x40_1004, 0), (0x40_1010, 3)] {
+        let (qmp, mut peer) = Peer::connected().await;
+        let script = async {
+            peer.answer("stop", json!({})).await;
+            peer.answer("human-monitor-command", json!(standing_at(instruction, level)))
+                .await;
+            peer.answer("cont", json!({})).await;
+        };
+        let (result, ()) = tokio::join!(inject_into_user_mode(&qmp, &SPIN, ADDRESS, SECOND), script);
+        assert!(matches!(&result, Ok(Err(cpus)) if cpus.len() == 2), "{result:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_machine_goes_on_after_a_refusal() {
+    let (qmp, mut peer) = Peer::connected().await;
+    let script = async {
+        peer.answer("stop", json!({})).await;
+        peer.answer("human-monitor-command", json!("unknown command"))
+            .await;
+        peer.answer("cont", json!({})).await;
+    };
+    let (result, ()) = tokio::join!(inject_into_user_mode(&qmp, &SPIN, ADDRESS, SECOND), script);
+    assert!(
+        matches!(result, Err(NotAcknowledged::NoRegisters { .. })),
+        "{result:?}"
+    );
 }

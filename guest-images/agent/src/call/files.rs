@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What files hold, what they are, and where they lie.
+
+use super::{Outcome, calls};
+use crate::address::{FileOffset, FsOffset, PAGE_SIZE, Resolution};
+use serde::{Deserialize, Serialize};
+
+/// What bytes a write brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fill {
+    /// Every byte is this one.
+    Byte(u8),
+    /// Each page of the *file* is filled with a byte that comes of its index, so that pages are told apart wherever
+    /// their blocks end up: see [`Fill::byte_at`].
+    Counting,
+}
+
+impl Fill {
+    /// The byte that belongs at a place of the file. Of counting pages it is the page's index times 37, plus 11, modulo 256, as
+    /// the case language promises: 256 pages in a row differ.
+    #[must_use]
+    pub const fn byte_at(self, offset: FileOffset) -> u8 {
+        match self {
+            Self::Byte(byte) => byte,
+            Self::Counting => {
+                let [value, ..] = (offset.0 / PAGE_SIZE)
+                    .wrapping_mul(37)
+                    .wrapping_add(11)
+                    .to_le_bytes();
+                value
+            }
+        }
+    }
+}
+
+/// What was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contents {
+    /// Bytes read; less than asked for at the end of the file.
+    pub length: u64,
+    /// The value of every byte, when all are alike and there is one.
+    pub uniform: Option<u8>,
+    /// Every byte is what [`Fill::Counting`] has there, and there is one.
+    pub counting: bool,
+    /// The first bytes, up to 16.
+    pub head: Vec<u8>,
+    /// SHA-256 in lower-case hexadecimal digits, if it was asked for.
+    pub sha256: Option<String>,
+}
+
+/// What FS_IOC_FSGETXATTR says of a file or directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileFlags {
+    /// `FS_XFLAG_DAX`: what is wished; [`FileStatus::dax`] is what is.
+    pub dax: bool,
+    /// `FS_XFLAG_REALTIME` or, of a directory, `FS_XFLAG_RTINHERIT`.
+    pub realtime: bool,
+    /// The extent size hint in bytes; 0: none.
+    pub extent_size: u32,
+    /// The copy-on-write extent size hint in bytes; 0: none.
+    pub cow_extent_size: u32,
+    /// Extents of the data fork.
+    pub extents: u32,
+    /// All of `fsx_xflags`.
+    pub raw: u32,
+}
+
+/// What statx(2) says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileStatus {
+    /// What kind of thing it is.
+    pub kind: FileKind,
+    /// Bytes.
+    pub size: u64,
+    /// Inode number.
+    pub inode: u64,
+    /// Names.
+    pub links: u32,
+    /// Blocks of 512 bytes.
+    pub blocks: u64,
+    /// `STATX_ATTR_DAX`: its data is reached without the page cache, now. A kernel that does not know the attribute
+    /// says no.
+    pub dax: bool,
+}
+
+/// What kind of thing a path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symlink.
+    Symlink,
+    /// A device, a pipe, a socket.
+    Other,
+}
+
+/// One extent, as FIEMAP tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extent {
+    /// Its first byte in the file.
+    pub logical: FileOffset,
+    /// Where it lies on the filesystem's device, the realtime one if the file is there; `None` while it has no place (`FIEMAP_EXTENT_UNKNOWN`: delayed allocation) or its data are in the
+    /// inode.
+    pub physical: Option<FsOffset>,
+    /// Bytes.
+    pub length: u64,
+    /// `FIEMAP_EXTENT_SHARED`.
+    pub shared: bool,
+    /// `FIEMAP_EXTENT_UNWRITTEN`.
+    pub unwritten: bool,
+}
+
+/// What FIDEDUPERANGE did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deduped {
+    /// So many bytes are shared now.
+    Shared(u64),
+    /// `FILE_DEDUPE_RANGE_DIFFERS`: the contents are not the same, and nothing was done.
+    Differs,
+}
+
+calls! {
+    /// Reads with pread(2) and says what was there.
+    ReadAt("read-at") -> Outcome<Contents> {
+        /// The file.
+        path: String,
+        /// Where.
+        offset: FileOffset,
+        /// How many bytes.
+        length: u64,
+        /// `O_DIRECT`; offset and length must then be multiples of the device's sector.
+        direct: bool,
+        /// Whether to compute SHA-256, which an emulated processor takes a second per 10 MiB or so for.
+        checksum: bool,
+    }
+
+    /// statx(2).
+    Stat("stat") -> Outcome<FileStatus> {
+        /// The path.
+        path: String,
+        /// Whether a symlink at its end is followed; otherwise the symlink itself is meant.
+        follow: bool,
+    }
+
+    /// ioctl(FS_IOC_FSGETXATTR).
+    AskFlags("ask-flags") -> Outcome<FileFlags> {
+        /// The file or directory.
+        path: String,
+    }
+
+    /// ioctl(FS_IOC_FIEMAP): all extents, in order. Writes delayed allocations back before (`FIEMAP_FLAG_SYNC`) if
+    /// `sync`; a DAX file has none.
+    AskExtents("ask-extents") -> Outcome<Vec<Extent>> {
+        /// The file.
+        path: String,
+        /// Whether to write back first.
+        sync: bool,
+    }
+
+    /// readlink(2): the target.
+    ReadLink("read-link") -> Outcome<String> {
+        /// The symlink.
+        path: String,
+    }
+
+    /// readdir(3): the names, sorted, without `.` and `..`.
+    ReadDirectory("read-directory") -> Outcome<Vec<String>> {
+        /// The directory.
+        path: String,
+    }
+
+    /// getxattr(2).
+    GetXattr("get-xattr") -> Outcome<Contents> {
+        /// The file.
+        path: String,
+        /// With its namespace.
+        name: String,
+    }
+
+    /// ioctl(FIDEDUPERANGE) with one destination. Kernels do at most 16 MiB at once, and say how much they did.
+    Dedupe("dedupe") -> Outcome<Deduped> {
+        /// The file whose blocks are to be shared.
+        from: String,
+        /// Where they begin in it.
+        from_offset: FileOffset,
+        /// The file that is to share them.
+        to: String,
+        /// Where.
+        to_offset: FileOffset,
+        /// Bytes.
+        length: u64,
+    }
+
+    /// copy_file_range(2), until `length` bytes are copied or there are no more: how many.
+    CopyRange("copy-range") -> Outcome<u64> {
+        /// The file to read.
+        from: String,
+        /// Where.
+        from_offset: FileOffset,
+        /// The file to write; must exist.
+        to: String,
+        /// Where.
+        to_offset: FileOffset,
+        /// Bytes.
+        length: u64,
+    }
+
+    /// Follows a byte of a file down to the device.
+    Resolve("resolve") -> Outcome<Resolution> {
+        /// The file.
+        path: String,
+        /// The byte.
+        offset: FileOffset,
+        /// Whether to fault the page in and ask pagemap too. Not while victims are about: a new read fault of a
+        /// shared block may take their page-table entries away.
+        cross_check: bool,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counting_pages_are_told_apart() {
+        let page = |index: u64| Fill::Counting.byte_at(FileOffset(index * PAGE_SIZE + 17));
+        assert_eq!([page(0), page(1), page(7)], [11, 48, 14]);
+        let different: std::collections::BTreeSet<u8> = (0..256).map(page).collect();
+        assert_eq!(different.len(), 256);
+        assert_eq!(Fill::Byte(0x5a).byte_at(FileOffset(1 << 40)), 0x5a);
+    }
+}

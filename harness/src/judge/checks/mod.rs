@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Every expectation against its observation.
+
+mod badblocks;
+mod lines;
+mod operation;
+mod signals;
+mod state;
+
+pub(super) use lines::untraceable;
+pub(super) use state::{invisible_flags, shutdown_flag};
+
+use super::findings::Found;
+use super::{oracle, words};
+use crate::observe::evidence::{Evidence, Hit, Observation, StepEvidence};
+use crate::observe::probes::Blind;
+use guest_agent::call::Handled;
+use std::collections::BTreeSet;
+use testcases::{Action, Case, Expect, KernelVersion, Mechanism, StateExpectation, describe};
+
+/// Why an expectation of the case cannot be seen at all in this guest.
+pub(super) fn unseeable(case: &Case, blind: &Blind) -> Option<String> {
+    case.steps.iter().find_map(|step| match &step.action {
+        Action::Expect(Expect::State(state)) => {
+            if let (Some(_), Some(why)) = (state.notify_failure, &blind.notify_failure) {
+                return Some(format!("notify_failure cannot be observed: {why}"));
+            }
+            state.trace.iter().find_map(|wanted| {
+                blind
+                    .of_event(&wanted.event)
+                    .map(|why| format!("{} cannot be traced: {why}", wanted.event))
+            })
+        }
+        Action::Inject(injection)
+            if matches!(injection.by, Mechanism::MachineCheck(_) | Mechanism::MceInject(_)) =>
+        {
+            blind.handled.as_ref().map(|why| {
+                format!("nothing proves that this kernel has finished with a machine check: {why}")
+            })
+        }
+        _ => None,
+    })
+}
+
+/// The checks of one case.
+pub(super) struct Checks<'a> {
+    case: &'a Case,
+    kernel: &'a KernelVersion,
+    evidence: &'a Evidence,
+    /// The signals that an expectation has spoken about, by victim and index.
+    accounted: BTreeSet<(&'a str, usize)>,
+    /// Those of them that came of an access that an expectation tried: they belong to no other.
+    raised: BTreeSet<(&'a str, usize)>,
+    /// The victims whose end an expectation has spoken about.
+    ends: BTreeSet<&'a str>,
+    found: Vec<Found>,
+}
+
+impl<'a> Checks<'a> {
+    pub(super) const fn new(case: &'a Case, kernel: &'a KernelVersion, evidence: &'a Evidence) -> Self {
+        Self {
+            case,
+            kernel,
+            evidence,
+            accounted: BTreeSet::new(),
+            raised: BTreeSet::new(),
+            ends: BTreeSet::new(),
+            found: Vec::new(),
+        }
+    }
+
+    pub(super) fn run(mut self) -> Vec<Found> {
+        let (case, evidence) = (self.case, self.evidence);
+        for (index, (step, seen)) in case.steps.iter().zip(&evidence.steps).enumerate() {
+            match (&step.action, seen) {
+                (action, StepEvidence::Refused(refusal)) => self.note(
+                    index,
+                    format!("the kernel refused: {}", describe(action)),
+                    "success",
+                    format!("{}: {}", refusal.what, words::errno(refusal.errno)),
+                ),
+                (action, StepEvidence::Failed(tried)) => {
+                    self.speak_of_access(tried);
+                    self.note(
+                        index,
+                        format!("it did not succeed: {}", describe(action)),
+                        "success",
+                        words::tried(tried),
+                    );
+                }
+                (action, StepEvidence::Stuck(what)) => self.note(
+                    index,
+                    format!("the kernel did not come back from: {}", describe(action)),
+                    "an answer, whichever",
+                    what,
+                ),
+                (Action::Inject(_), StepEvidence::Injected(injected)) => self.injected(index, &injected.hits),
+                (Action::Expect(Expect::State(expected)), StepEvidence::State(seen)) => {
+                    self.state(index, expected, seen);
+                }
+                (Action::Expect(Expect::Operation { outcome, .. }), StepEvidence::Operation(seen)) => {
+                    self.operation(index, outcome, seen);
+                }
+                // Preconditions are judged before; a step that was done has nothing to say.
+                _ => {}
+            }
+        }
+        self.unaccounted();
+        self.strangers();
+        self.found
+    }
+
+    fn note(
+        &mut self,
+        step: usize,
+        what: impl Into<String>,
+        expected: impl Into<String>,
+        seen: impl Into<String>,
+    ) {
+        self.found
+            .push(Found::deviation(self.case, step, what, expected, seen));
+    }
+
+    fn injected(&mut self, step: usize, hits: &[Hit]) {
+        if let Some(unfinished) = hits.iter().find(|hit| hit.handled != Handled::Finished) {
+            self.note(
+                step,
+                "the kernel took the machine check and did not finish handling it",
+                "a return from every handler",
+                match unfinished.handled {
+                    Handled::Stuck => "the last handler was entered and never left",
+                    _ => "the last handler was never entered",
+                },
+            );
+        }
+        for difference in oracle::differences(hits, self.kernel, &self.evidence.blind) {
+            self.note(step, difference.what, difference.expected, difference.seen);
+        }
+    }
+
+    fn state(&mut self, step: usize, expected: &'a StateExpectation, seen: &'a Observation) {
+        self.signals(step, expected, seen);
+        self.mappings(step, expected, seen);
+        self.injector(step, expected, seen);
+        self.filesystem(step, expected, seen);
+        if let Some(ranges) = &expected.badblocks {
+            self.badblocks(step, ranges, seen);
+        }
+        self.accounts(step, expected, seen);
+        self.files(step, expected, seen);
+        self.lines(step, expected, seen);
+    }
+}

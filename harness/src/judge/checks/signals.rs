@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Who was told, and who was not.
+
+use super::Checks;
+use crate::judge::findings::Found;
+use crate::judge::words::{self, SIGBUS};
+use crate::observe::evidence::{Access, Observation, Tried, VictimView};
+use crate::observe::probes::signals_sent;
+use guest_agent::victim::{Ended, Signal};
+use std::collections::{BTreeMap, BTreeSet};
+use testcases::{DeadlySignal, SignalExpectation, StateExpectation, VictimName};
+
+impl<'a> Checks<'a> {
+    pub(super) fn signals(&mut self, step: usize, expected: &'a StateExpectation, seen: &'a Observation) {
+        for (name, killed) in &expected.killed {
+            if let Some((name, victim)) = self.victim(step, name, seen) {
+                self.killed(step, name, killed, victim);
+            }
+        }
+        for (name, deadly) in &expected.died {
+            if let Some((name, victim)) = self.victim(step, name, seen) {
+                self.died(step, name, *deadly, victim);
+            }
+        }
+        for name in &expected.alive {
+            if let Some((name, victim)) = self.victim(step, name, seen) {
+                self.alive(step, name, victim);
+            }
+        }
+        for name in &expected.pending {
+            if let Some((name, victim)) = self.victim(step, name, seen) {
+                self.pending(step, name, victim);
+            }
+        }
+    }
+
+    fn victim(
+        &mut self,
+        step: usize,
+        name: &VictimName,
+        seen: &'a Observation,
+    ) -> Option<(&'a str, &'a VictimView)> {
+        let found = seen.victims.get_key_value(name.as_str());
+        if found.is_none() {
+            self.note(step, format!("{name} is unknown"), "a victim", "no such process");
+        }
+        found.map(|(name, victim)| (name.as_str(), victim))
+    }
+
+    /// The signals since the latest injection that no access has raised. From now on they are spoken about.
+    fn fresh(&mut self, name: &'a str, victim: &'a VictimView) -> Vec<&'a Signal> {
+        let fresh: Vec<(usize, &Signal)> = victim
+            .signals
+            .iter()
+            .enumerate()
+            .skip(victim.before)
+            .filter(|(index, _)| !self.raised.contains(&(name, *index)))
+            .collect();
+        self.accounted
+            .extend(fresh.iter().map(|&(index, _)| (name, index)));
+        fresh.into_iter().map(|(_, signal)| signal).collect()
+    }
+
+    fn killed(&mut self, step: usize, name: &'a str, expected: &[SignalExpectation], victim: &'a VictimView) {
+        let fresh = self.fresh(name, victim);
+        if !in_order(expected, &fresh, victim) {
+            self.note(
+                step,
+                format!("{name} was not signalled as expected"),
+                words::expected(expected),
+                words::told(&fresh, victim),
+            );
+        }
+    }
+
+    fn died(&mut self, step: usize, name: &'a str, deadly: DeadlySignal, victim: &'a VictimView) {
+        self.ends.insert(name);
+        if victim.ended != Some(Ended::Killed(deadly.number())) {
+            let signals: Vec<&Signal> = victim.signals.iter().skip(victim.before).collect();
+            self.note(
+                step,
+                format!("{name} did not die as expected"),
+                format!("it dies of {deadly}"),
+                words::told(&signals, victim),
+            );
+        }
+    }
+
+    fn alive(&mut self, step: usize, name: &'a str, victim: &'a VictimView) {
+        let fresh = self.fresh(name, victim);
+        if !fresh.is_empty() || victim.ended.is_some() || victim.has_sigbus_pending() {
+            self.ends.insert(name);
+            self.note(
+                step,
+                format!("{name} was not left alone"),
+                "alive, and no signal",
+                words::told(&fresh, victim),
+            );
+        }
+    }
+
+    fn pending(&mut self, step: usize, name: &'a str, victim: &'a VictimView) {
+        let fresh = self.fresh(name, victim);
+        if !fresh.is_empty() || victim.ended.is_some() || !victim.has_sigbus_pending() {
+            self.ends.insert(name);
+            self.note(
+                step,
+                format!("no SIGBUS waits for {name}"),
+                "alive, no signal delivered, and SIGBUS pending",
+                words::told(&fresh, victim),
+            );
+        }
+    }
+
+    /// Is this the signal that an access was to raise?
+    pub(super) fn raised(&self, expected: &SignalExpectation, access: &Access) -> bool {
+        let Some(victim) = self.evidence.victims.get(&access.victim) else {
+            return false;
+        };
+        let signals = victim.signals.get(access.signals.clone()).unwrap_or_default();
+        match access.ended {
+            None => in_order(
+                std::slice::from_ref(expected),
+                &signals.iter().collect::<Vec<_>>(),
+                victim,
+            ),
+            // Whoever has no handler cannot tell where; the kernel told its trace how.
+            Some(Ended::Killed(SIGBUS)) => signals_sent(&self.evidence.trace).iter().any(|sent| {
+                sent.pid == victim.pid && sent.number == SIGBUS && sent.code == expected.code.number()
+            }),
+            Some(_) => false,
+        }
+    }
+
+    /// The signals of an access, and the end that it brought, are spoken about by whoever tried it, and by nobody else.
+    pub(super) fn speak_of_access(&mut self, tried: &'a Tried) {
+        let Tried::ByVictim(access) = tried else {
+            return;
+        };
+        let name = access.victim.as_str();
+        for index in access.signals.clone() {
+            self.accounted.insert((name, index));
+            self.raised.insert((name, index));
+        }
+        if access.ended.is_some() {
+            self.ends.insert(name);
+        }
+    }
+
+    /// Signals that no expectation has spoken about.
+    pub(super) fn unaccounted(&mut self) {
+        for (name, victim) in &self.evidence.victims {
+            for (index, signal) in victim.signals.iter().enumerate() {
+                if !self.accounted.contains(&(name.as_str(), index)) {
+                    self.found.push(Found::unforeseen(
+                        format!("{name} was signalled, which no expectation names"),
+                        words::signal(signal, victim),
+                    ));
+                }
+            }
+            if let (Some(ended), false) = (victim.ended, self.ends.contains(name.as_str())) {
+                self.found.push(Found::unforeseen(
+                    format!("{name} ended by itself"),
+                    words::ended(ended),
+                ));
+            }
+        }
+    }
+
+    /// Signals to processes that are no victims.
+    pub(super) fn strangers(&mut self) {
+        let ours: BTreeSet<i32> = self
+            .evidence
+            .victims
+            .values()
+            .flat_map(|victim| victim.threads.keys().copied().chain([victim.pid]))
+            .collect();
+        let strangers: BTreeMap<(i32, String), i32> = signals_sent(&self.evidence.trace)
+            .into_iter()
+            .filter(|sent| !ours.contains(&sent.pid))
+            .map(|sent| ((sent.pid, sent.task), sent.number))
+            .collect();
+        for ((pid, task), number) in strangers {
+            self.found.push(Found::unforeseen(
+                "a process that is no victim was signalled".to_owned(),
+                format!("signal {number} to {task} (pid {pid})"),
+            ));
+        }
+    }
+}
+
+/// Are these exactly the signals that are expected, in this order, each as often as it may come?
+fn in_order(expected: &[SignalExpectation], got: &[&Signal], victim: &VictimView) -> bool {
+    let Some((first, rest)) = expected.split_first() else {
+        return got.is_empty();
+    };
+    let alike = got.iter().take_while(|signal| is(first, signal, victim)).count();
+    (0..=alike)
+        .filter(|&count| first.times.contains(count))
+        .any(|count| in_order(rest, got.get(count..).unwrap_or_default(), victim))
+}
+
+fn is(expected: &SignalExpectation, signal: &Signal, victim: &VictimView) -> bool {
+    let place = signal.at.is_some_and(|spot| {
+        u32::try_from(spot.mapping) == Ok(expected.at.map) && spot.offset.0 == expected.at.at.0
+    });
+    let thread = expected.thread.as_ref().is_none_or(|thread| {
+        victim
+            .threads
+            .get(&signal.tid)
+            .is_some_and(|name| name == thread.as_str())
+    });
+    signal.number == SIGBUS
+        && signal.code == expected.code.number()
+        && place
+        && thread
+        && (expected.lsb.is_none() || signal.lsb == expected.lsb)
+}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Page tables, the injector's answer, the filesystem, accounts and files.
+
+use super::Checks;
+use crate::judge::words;
+use crate::observe::evidence::{Evidence, StepEvidence};
+use crate::observe::evidence::{FileView, Filesystem, Observation, Tried};
+use guest_agent::call::{Extent, PageFlags};
+use testcases::{
+    Action, CallResult, Case, Errno, Expect, FileState, FilesystemState, NotifyFailure, PageFlag,
+    PageFlagsExpectation, Place, Sharing, ShutdownReason, StateExpectation, VictimName,
+};
+
+/// Flags of pages that the case asks about and this kernel shows of no such page: whatever is expected would prove nothing.
+pub(in crate::judge) fn invisible_flags(case: &Case, evidence: &Evidence) -> Option<String> {
+    let states = case.steps.iter().zip(&evidence.steps);
+    states
+        .filter_map(|(step, seen)| match (&step.action, seen) {
+            (Action::Expect(Expect::State(expected)), StepEvidence::State(seen))
+                if expected.page_flags.is_some() =>
+            {
+                Some(seen)
+            }
+            _ => None,
+        })
+        .find(|seen| {
+            let flags = seen.page_flags.as_deref().unwrap_or_default();
+            flags.contains(&PageFlags::BeyondReach)
+        })
+        .map(|_| "this kernel's /proc/kpageflags ends before the page that was hit".to_owned())
+}
+
+impl Checks<'_> {
+    /// Entries of page tables.
+    pub(super) fn mappings(&mut self, step: usize, expected: &StateExpectation, seen: &Observation) {
+        let both = [(&expected.present, true), (&expected.absent, false)];
+        for (places, wanted) in both {
+            for (name, places) in places {
+                for place in places {
+                    self.entry(step, name, *place, wanted, seen);
+                }
+            }
+        }
+    }
+
+    fn entry(&mut self, step: usize, name: &VictimName, place: Place, wanted: bool, seen: &Observation) {
+        let entry = seen
+            .entries
+            .iter()
+            .find(|entry| entry.victim == name.as_str() && entry.map == place.map && entry.at == place.at.0)
+            .and_then(|found| found.entry);
+        let is = |present: bool| {
+            if present {
+                "a present entry"
+            } else {
+                "no present entry"
+            }
+        };
+        match entry {
+            Some(entry) if entry.present == wanted => {}
+            Some(entry) => self.note(
+                step,
+                format!("{name} has {} at {place}", is(entry.present)),
+                is(wanted),
+                is(entry.present),
+            ),
+            None => self.note(
+                step,
+                format!("{name}'s page table has nothing to say of {place}"),
+                is(wanted),
+                "no process, or no mapping there",
+            ),
+        }
+    }
+
+    pub(super) fn injector(&mut self, step: usize, expected: &StateExpectation, seen: &Observation) {
+        let Some(wanted) = expected.injector else {
+            return;
+        };
+        let agrees = |tried: &Tried| match (wanted, tried) {
+            (CallResult::Succeeds, Tried::Succeeded(_)) => true,
+            (CallResult::Error(errno), Tried::Refused(refusal)) => {
+                Errno::from_number(refusal.errno) == Some(errno)
+            }
+            _ => false,
+        };
+        let other = seen.injectors.iter().find(|tried| !agrees(tried));
+        if seen.injectors.is_empty() || other.is_some() {
+            let got = other.map_or("no call".to_owned(), words::tried);
+            self.note(
+                step,
+                "the injecting call got another answer",
+                wanted.to_string(),
+                got,
+            );
+        }
+    }
+
+    pub(super) fn filesystem(&mut self, step: usize, expected: &StateExpectation, seen: &Observation) {
+        if let Some(notify) = expected.notify_failure {
+            self.notify_failure(step, notify, seen);
+        }
+        if let Some(state) = expected.filesystem
+            && !same_filesystem(state, &seen.filesystem)
+        {
+            self.note(
+                step,
+                "the filesystem is in another state",
+                state.to_string(),
+                words::filesystem(&seen.filesystem),
+            );
+        }
+    }
+
+    fn notify_failure(&mut self, step: usize, expected: NotifyFailure, seen: &Observation) {
+        let returns: Vec<Option<i32>> = seen.notify_failure.iter().map(|call| call.returned).collect();
+        let (agrees, wanted) = match expected {
+            NotifyFailure::Never => (returns.is_empty(), "no call".to_owned()),
+            NotifyFailure::Called { returned, calls } => {
+                let value = returned.errno().map_or(0, |errno| -errno.number());
+                let right = returns.iter().all(|&got| got == Some(value));
+                let many = match calls {
+                    Some(calls) => returns.len() == calls as usize,
+                    None => !returns.is_empty(),
+                };
+                let calls = calls.map_or("at least one call".to_owned(), |calls| format!("calls: {calls}"));
+                (
+                    right && many,
+                    format!("{calls}, each returning {}", words::errno(value)),
+                )
+            }
+        };
+        if !agrees {
+            let got = match returns.as_slice() {
+                [] => "no call of xfs_dax_notify_failure".to_owned(),
+                returns => returns
+                    .iter()
+                    .map(|value| value.map_or("a call that did not return".to_owned(), words::errno))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            };
+            self.note(step, "xfs_dax_notify_failure answered otherwise", wanted, got);
+        }
+    }
+
+    /// What the kernel has counted, and the flags of pages.
+    pub(super) fn accounts(&mut self, step: usize, expected: &StateExpectation, seen: &Observation) {
+        if let Some(wanted) = expected.hardware_corrupted {
+            let grown = seen.hardware_corrupted;
+            if grown.and_then(|grown| u64::try_from(grown).ok()) != Some(wanted.0) {
+                self.note(
+                    step,
+                    "HardwareCorrupted has changed by another amount",
+                    format!("{wanted} more"),
+                    grown.map_or("nobody has looked".to_owned(), |grown| {
+                        format!("{grown} bytes more")
+                    }),
+                );
+            }
+        }
+        if let Some(wanted) = &expected.page_flags {
+            self.page_flags(step, wanted, seen.page_flags.as_deref());
+        }
+    }
+
+    fn page_flags(&mut self, step: usize, wanted: &PageFlagsExpectation, seen: Option<&[PageFlags]>) {
+        let Some(pages @ [_, ..]) = seen else {
+            self.note(
+                step,
+                "no page's flags were looked at",
+                "a page that was hit",
+                "none",
+            );
+            return;
+        };
+        for page in pages {
+            // What cannot be seen makes the case untestable, and does not come here.
+            let PageFlags::Known(flags) = page else {
+                continue;
+            };
+            let set = |flag: &PageFlag| flags & (1 << flag.bit()) != 0;
+            let text = |flag: Option<&PageFlag>| flag.map(ToString::to_string).unwrap_or_default();
+            if let flag @ Some(_) = wanted.has.iter().find(|flag| !set(flag)) {
+                let what = format!("the page that was hit lacks the flag {}", text(flag));
+                self.note(step, what, "set", format!("flags {flags:#x}"));
+            }
+            if let flag @ Some(_) = wanted.lacks.iter().find(|flag| set(flag)) {
+                let what = format!("the page that was hit has the flag {}", text(flag));
+                self.note(step, what, "not set", format!("flags {flags:#x}"));
+            }
+        }
+    }
+
+    pub(super) fn files(&mut self, step: usize, expected: &StateExpectation, seen: &Observation) {
+        for (file, wanted) in &expected.files {
+            match seen.files.get(file.as_str()) {
+                Some(FileView::There { status, extents }) => {
+                    if let Some(size) = wanted.size
+                        && status.size != size.0
+                    {
+                        let what = format!("{file} has another size");
+                        self.note(
+                            step,
+                            what,
+                            size.to_string(),
+                            testcases::Bytes(status.size).to_string(),
+                        );
+                    }
+                    if let Some(dax) = wanted.dax
+                        && status.dax != dax
+                    {
+                        let is = |dax| if dax { "DAX" } else { "not DAX" };
+                        self.note(
+                            step,
+                            format!("{file} is {}", is(status.dax)),
+                            is(dax),
+                            is(status.dax),
+                        );
+                    }
+                    self.extents(step, file.as_str(), wanted, extents.as_deref());
+                }
+                Some(FileView::Refused(refusal)) => {
+                    let what = format!("the kernel says nothing of {file}");
+                    self.note(step, what, "an answer", words::refusal(refusal));
+                }
+                None => self.note(step, format!("{file} was not looked at"), "an answer", "nothing"),
+            }
+        }
+    }
+
+    fn extents(&mut self, step: usize, file: &str, wanted: &FileState, extents: Option<&[Extent]>) {
+        let asked = wanted.shared.is_some() || wanted.extents.is_some() || wanted.unwritten.is_some();
+        let extents = match extents {
+            _ if !asked => return,
+            Some(extents) => extents,
+            None => {
+                let what = format!("nobody has looked at the extents of {file}");
+                self.note(step, what, "its extents", "nothing");
+                return;
+            }
+        };
+        if let Some(sharing) = wanted.shared {
+            let shared = extents.iter().filter(|extent| extent.shared).count();
+            let seen = match shared {
+                0 => Sharing::None,
+                all if all == extents.len() => Sharing::All,
+                _ => Sharing::Some,
+            };
+            if seen != sharing {
+                self.note(
+                    step,
+                    format!("{file} shares its blocks otherwise"),
+                    format!("{} of its extents shared", sharing.as_str()),
+                    format!("{shared} of {} extents shared", extents.len()),
+                );
+            }
+        }
+        if let Some(count) = wanted.extents
+            && !count.contains(extents.len())
+        {
+            let what = format!("{file} has another number of extents");
+            self.note(step, what, count.to_string(), extents.len().to_string());
+        }
+        if let Some(unwritten) = wanted.unwritten {
+            let seen = extents.iter().any(|extent| extent.unwritten);
+            if seen != unwritten {
+                let has = |any| {
+                    if any {
+                        "an unwritten extent"
+                    } else {
+                        "no unwritten extent"
+                    }
+                };
+                self.note(
+                    step,
+                    format!("{file} has {}", has(seen)),
+                    has(unwritten),
+                    has(seen),
+                );
+            }
+        }
+    }
+}
+
+fn same_filesystem(expected: FilesystemState, seen: &Filesystem) -> bool {
+    match (expected, seen) {
+        (FilesystemState::Up, Filesystem::Up) | (FilesystemState::Unmounted, Filesystem::Unmounted) => true,
+        (FilesystemState::Shutdown(reason), Filesystem::ShutDown(Some(flags))) => {
+            flags.0 & shutdown_flag(reason) != 0
+        }
+        _ => false,
+    }
+}
+
+/// `SHUTDOWN_*`, `fs/xfs/xfs_mount.h`.
+pub(in crate::judge) const fn shutdown_flag(reason: ShutdownReason) -> u32 {
+    match reason {
+        ShutdownReason::MetadataIo => 1,
+        ShutdownReason::LogIo => 2,
+        ShutdownReason::Forced => 4,
+        ShutdownReason::CorruptIncore => 8,
+        ShutdownReason::CorruptOndisk => 16,
+        ShutdownReason::DeviceRemoved => 32,
+    }
+}

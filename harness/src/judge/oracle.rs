@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the oracle says beside the case's own expectations: each error's prediction against what was seen of it.
+
+use super::checks::shutdown_flag;
+use crate::observe::evidence::{After, Filesystem, Hit, Tried, VictimAfter};
+use crate::observe::probes::Blind;
+use crate::oracle::facts::{Facts, VictimFacts};
+use crate::oracle::{
+    Difference, EventResult, FilesystemAfter, Observed, SeenEntry, SeenSignal, SeenVictim, compare, predict,
+};
+use guest_agent::address::GuestPhysical;
+use guest_agent::victim::Signal;
+use nix::errno::Errno;
+use testcases::{KernelVersion, ShutdownReason};
+
+const SIGBUS: u64 = 1 << 6;
+
+/// Everything that came of these errors otherwise than it should have. What is the same of several is told once.
+pub(super) fn differences(hits: &[Hit], kernel: &KernelVersion, blind: &Blind) -> Vec<Difference> {
+    let mut all: Vec<(Difference, usize)> = Vec::new();
+    for hit in hits {
+        let Some(after) = &hit.after else {
+            continue;
+        };
+        let prediction = predict(&hit.facts, &hit.injection, kernel);
+        for difference in compare(&prediction, &observed(hit, after, blind)).differences {
+            match all.iter_mut().find(|(known, _)| known.what == difference.what) {
+                Some((_, more)) => *more += 1,
+                None => all.push((difference, 0)),
+            }
+        }
+    }
+    let told = all.into_iter().map(|(mut difference, more)| {
+        if more > 0 {
+            difference.seen = format!(
+                "{} (and so at {more} more of {} errors)",
+                difference.seen,
+                hits.len()
+            );
+        }
+        difference
+    });
+    told.collect()
+}
+
+fn observed(hit: &Hit, after: &After, blind: &Blind) -> Observed {
+    let returns = |tried: &Tried| match tried {
+        Tried::Succeeded(_) | Tried::ByVictim(_) => Ok(()),
+        Tried::Refused(refusal) => Err(Errno::from_raw(refusal.errno)),
+    };
+    Observed {
+        panicked: false,
+        victims: hit
+            .facts
+            .victims
+            .iter()
+            .filter_map(|facts| {
+                let seen = after.victims.get(&facts.name)?;
+                Some((facts.name.clone(), victim(facts, seen, hit.physical)))
+            })
+            .collect(),
+        injector: hit.injector.as_ref().map(returns),
+        notify: blind
+            .notify_failure
+            .is_none()
+            .then(|| after.notify_failure.iter().map(|call| call.returned).collect()),
+        filesystem: Some(filesystem(&after.filesystem, &hit.facts)),
+        badblocks: hit.nvdimm.is_some().then(|| after.badblocks.clone()),
+        corrupted: Some(after.hardware_corrupted),
+        events: match blind.of_event("memory_failure_event") {
+            None => after.events.iter().map(|text| event(text)).collect(),
+            Some(_) => None,
+        },
+        // Watchers are told by a worker, some time later; cases say themselves what they expect of them.
+        health: None,
+    }
+}
+
+fn victim(facts: &VictimFacts, seen: &VictimAfter, page: GuestPhysical) -> SeenVictim {
+    SeenVictim {
+        signals: seen.signals.iter().map(|got| signal(got, seen)).collect(),
+        ended: seen.ended,
+        sigbus_pending: seen.pending & SIGBUS != 0,
+        entries: seen
+            .pages
+            .iter()
+            .filter(|_| facts.alive)
+            .map(|found| SeenEntry {
+                map: found.map,
+                at: found.at,
+                here: found.entry.present && found.entry.physical.map(GuestPhysical::page) == Some(page),
+            })
+            .collect(),
+    }
+}
+
+fn signal(got: &Signal, seen: &VictimAfter) -> SeenSignal {
+    SeenSignal {
+        number: got.number,
+        code: got.code,
+        address: got.address,
+        place: got.at.map(|spot| (spot.mapping, spot.offset.0)),
+        lsb: got.lsb,
+        thread: seen.threads.get(&got.tid).cloned(),
+    }
+}
+
+fn filesystem(seen: &Filesystem, facts: &Facts) -> FilesystemAfter {
+    use crate::oracle::facts::{Filesystem as Before, MountState};
+    const REASONS: [ShutdownReason; 6] = [
+        ShutdownReason::CorruptOndisk,
+        ShutdownReason::CorruptIncore,
+        ShutdownReason::LogIo,
+        ShutdownReason::MetadataIo,
+        ShutdownReason::DeviceRemoved,
+        ShutdownReason::Forced,
+    ];
+    let was_down =
+        matches!(facts.filesystem, Before::Mounted(mounted) if mounted.state == MountState::ShutDown);
+    match seen {
+        Filesystem::Up => FilesystemAfter::Up,
+        Filesystem::Unmounted => FilesystemAfter::Unmounted,
+        // Why it was so before is not this error's doing.
+        Filesystem::ShutDown(_) if was_down => FilesystemAfter::ShutDown(None),
+        Filesystem::ShutDown(flags) => FilesystemAfter::ShutDown(flags.and_then(|flags| {
+            REASONS
+                .into_iter()
+                .find(|reason| flags.0 & shutdown_flag(*reason) != 0)
+        })),
+    }
+}
+
+/// The result at the end of an event's text; `None` for one that the oracle has no word for.
+fn event(text: &str) -> Option<EventResult> {
+    [EventResult::Recovered, EventResult::Failed]
+        .into_iter()
+        .find(|result| text.trim_end().ends_with(result.word()))
+}

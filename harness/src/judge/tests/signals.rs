@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Who was told, and what.
+
+use super::truth::*;
+use crate::observe::evidence::{Access, AccessResult};
+use testcases::{BusCode, Bytes, DeadlySignal, Place, SignalExpectation, VictimPlace};
+
+fn foretold(code: BusCode, times: &str) -> SignalExpectation {
+    SignalExpectation {
+        code,
+        at: Place {
+            map: 0,
+            at: Bytes(4096),
+        },
+        lsb: Some(12),
+        thread: None,
+        times: times.parse().unwrap(),
+    }
+}
+
+/// Alice's signals are these, and expected to be so.
+fn alice(expected: Vec<SignalExpectation>, got: Vec<Signal>) -> (Case, Evidence) {
+    let case = expecting(|state| {
+        state.killed.insert("alice".parse().unwrap(), expected);
+    });
+    let evidence = with_state(|state| state.victims.get_mut("alice").unwrap().signals = got);
+    (case, evidence)
+}
+
+fn with_code(code: i32) -> Signal {
+    Signal { code, ..sigbus() }
+}
+
+#[test]
+fn a_list_is_what_she_got_in_order() {
+    let list = || {
+        vec![
+            foretold(BusCode::MceerrAo, "1..2"),
+            foretold(BusCode::MceerrAr, ">=1"),
+        ]
+    };
+    for got in [vec![5, 4], vec![5, 5, 4, 4, 4]] {
+        let (case, evidence) = alice(list(), got.into_iter().map(with_code).collect());
+        assert_passes(&case, &evidence);
+    }
+    for got in [vec![4, 5], vec![5], vec![5, 5, 5, 4], vec![5, 4, 5], vec![]] {
+        let (case, evidence) = alice(list(), got.iter().copied().map(with_code).collect());
+        assert_only(&case, &evidence, "alice was not signalled as expected");
+    }
+    // What may come any number of times leaves enough for what must come after it.
+    let greedy = vec![
+        foretold(BusCode::MceerrAo, ">=1"),
+        foretold(BusCode::MceerrAo, "1"),
+    ];
+    let (case, evidence) = alice(greedy, vec![with_code(5), with_code(5)]);
+    assert_passes(&case, &evidence);
+}
+
+#[test]
+fn a_place_in_another_mapping_is_another_place() {
+    let mut elsewhere = foretold(BusCode::MceerrAo, "1");
+    elsewhere.at.map = 1;
+    let (case, evidence) = alice(vec![elsewhere], vec![sigbus()]);
+    assert_only(&case, &evidence, "at 4KiB of mapping 1");
+}
+
+#[test]
+fn a_signal_goes_to_the_thread_that_wants_it() {
+    let mut to_worker = foretold(BusCode::MceerrAo, "1");
+    to_worker.thread = Some("worker".parse().unwrap());
+    let for_worker = Signal { tid: 191, ..sigbus() };
+    let (case, evidence) = alice(vec![to_worker.clone()], vec![for_worker]);
+    assert_passes(&case, &evidence);
+    let (case, evidence) = alice(vec![to_worker], vec![sigbus()]);
+    assert_only(&case, &evidence, "to thread worker");
+}
+
+#[test]
+fn whoever_has_no_handler_dies() {
+    let case = expecting(|state| {
+        state.killed.remove("bob");
+        state.died.insert("bob".parse().unwrap(), DeadlySignal::Sigbus);
+    });
+    let ended = |ended| {
+        with_state(|state| {
+            let bob = state.victims.get_mut("bob").unwrap();
+            bob.signals.clear();
+            bob.ended = ended;
+        })
+    };
+    assert_passes(&case, &ended(Some(Ended::Killed(7))));
+    assert_only(&case, &ended(Some(Ended::Killed(9))), "signal 9 killed it");
+    assert_only(&case, &ended(None), "bob did not die as expected");
+    // An end that nobody speaks of is no pass.
+    let silent = expecting(|state| {
+        state.killed.remove("bob");
+    });
+    assert_only(&silent, &ended(Some(Ended::Killed(7))), "bob ended by itself");
+}
+
+#[test]
+fn a_blocked_signal_waits() {
+    let case = expecting(|state| {
+        state.killed.remove("bob");
+        state.pending.push("bob".parse().unwrap());
+    });
+    let waits = |pending, signals: Vec<Signal>| {
+        with_state(|state| {
+            let bob = state.victims.get_mut("bob").unwrap();
+            (bob.pending, bob.signals) = (pending, signals);
+        })
+    };
+    assert_passes(&case, &waits(1 << 6, vec![]));
+    assert_only(&case, &waits(0, vec![]), "no SIGBUS waits for bob");
+    assert_only(&case, &waits(1 << 6, vec![sigbus()]), "no SIGBUS waits for bob");
+}
+
+fn touch(raises: SignalExpectation) -> Case {
+    let place = VictimPlace {
+        victim: "carol".parse().unwrap(),
+        place: raises.at,
+    };
+    trying(Operation::Touch(place), Outcome::Raises(raises))
+}
+
+fn faulted(signals: std::ops::Range<usize>, ended: Option<Ended>) -> Tried {
+    Tried::ByVictim(Access {
+        victim: "carol".to_owned(),
+        result: ended.is_none().then_some(AccessResult::Faulted),
+        signals,
+        ended,
+    })
+}
+
+#[test]
+fn an_access_raises_a_signal_that_belongs_to_it() {
+    let case = touch(foretold(BusCode::MceerrAr, "1"));
+    let mut evidence = with_operation(faulted(0..1, None));
+    let carol =
+        |evidence: &mut Evidence, signals| evidence.victims.get_mut("carol").unwrap().signals = signals;
+    carol(&mut evidence, vec![with_code(4)]);
+    assert_passes(&case, &evidence);
+    carol(&mut evidence, vec![with_code(2)]);
+    assert_only(&case, &evidence, "BUS_ADRERR");
+    // A second one is nobody's.
+    carol(&mut evidence, vec![with_code(4), with_code(4)]);
+    assert_only(
+        &case,
+        &evidence,
+        "carol was signalled, which no expectation names",
+    );
+    // None at all is no fault.
+    let none = with_operation(faulted(0..0, None));
+    assert_only(&case, &none, "another answer to");
+}
+
+#[test]
+fn what_an_access_raised_belongs_to_no_later_expectation() {
+    // An access before the last look at the state: then carol counts as left alone.
+    let mut case = touch(foretold(BusCode::MceerrAr, "1"));
+    let mut evidence = with_operation(faulted(0..1, None));
+    evidence.victims.get_mut("carol").unwrap().signals = vec![with_code(4)];
+    case.steps.push(case.steps[STATE].clone());
+    let mut later = observation();
+    later.victims.clone_from(&evidence.victims);
+    evidence.steps.push(StepEvidence::State(Box::new(later)));
+    assert_passes(&case, &evidence);
+}
+
+#[test]
+fn an_access_may_kill_whoever_has_no_handler() {
+    let case = touch(foretold(BusCode::MceerrAr, "1"));
+    let mut evidence = with_operation(faulted(0..0, Some(Ended::Killed(7))));
+    evidence.victims.get_mut("carol").unwrap().ended = Some(Ended::Killed(7));
+    let sent = |code| {
+        let line = format!(
+            "x-9 [000] d..1. 1.0: signal_generate: sig=7 errno=0 code={code} comm=carol pid=93 grp=0 res=0"
+        );
+        vec![TraceLine::parse(&line).unwrap()]
+    };
+    evidence.trace = sent(4);
+    assert_passes(&case, &evidence);
+    evidence.trace = sent(2);
+    assert_only(&case, &evidence, "signal 7 killed it");
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What was seen, in a kernel developer's words: the same on every run, so that a known issue can foretell them.
+
+use crate::observe::evidence::{Access, AccessResult, Brought, Filesystem, Tried, VictimView};
+use guest_agent::call::{Contents, Refusal};
+use guest_agent::victim::{Ended, Signal};
+use testcases::{BusCode, Bytes, Errno, Place, SignalExpectation};
+
+pub(super) const SIGBUS: i32 = 7;
+
+/// `0`, `-EIO`, `EIO`, `-123`.
+pub(super) fn errno(number: i32) -> String {
+    match (number, Errno::from_number(number.abs())) {
+        (0, _) => "0".to_owned(),
+        (_, Some(errno)) => format!("{}{errno}", if number < 0 { "-" } else { "" }),
+        (_, None) => number.to_string(),
+    }
+}
+
+pub(super) fn refusal(refusal: &Refusal) -> String {
+    format!("{} ({})", errno(refusal.errno), refusal.what)
+}
+
+pub(super) fn filesystem(seen: &Filesystem) -> String {
+    match seen {
+        Filesystem::Up => "up".to_owned(),
+        Filesystem::ShutDown(Some(flags)) => format!("shut down: {flags}"),
+        Filesystem::ShutDown(None) => "shut down, and it did not say why".to_owned(),
+        Filesystem::Unmounted => "not mounted".to_owned(),
+    }
+}
+
+pub(super) fn tried(seen: &Tried) -> String {
+    match seen {
+        Tried::Refused(refused) => refusal(refused),
+        Tried::ByVictim(seen) => access(seen),
+        Tried::Succeeded(Brought::Nothing) => "success".to_owned(),
+        Tried::Succeeded(Brought::Contents { contents, other }) => match other {
+            None => contents_text(contents),
+            Some(Ok(other)) => format!(
+                "{}; in the other file {}",
+                contents_text(contents),
+                contents_text(other)
+            ),
+            Some(Err(refused)) => format!(
+                "{}; of the other file {}",
+                contents_text(contents),
+                refusal(refused)
+            ),
+        },
+        Tried::Succeeded(Brought::Names(names)) if names.is_empty() => "no names".to_owned(),
+        Tried::Succeeded(Brought::Names(names)) => names.join(", "),
+        Tried::Succeeded(Brought::Text(text)) => format!("the text {text:?}"),
+        Tried::Succeeded(Brought::Moved { bytes, of }) if bytes == of => format!("success, {bytes} bytes"),
+        Tried::Succeeded(Brought::Moved { bytes, of }) => format!("only {bytes} of {of} bytes"),
+        Tried::Succeeded(Brought::Differs) => "the contents differ".to_owned(),
+        Tried::Succeeded(Brought::Ran { ended, output }) => {
+            let how = ended.map_or("it had to be killed at its deadline".to_owned(), self::ended);
+            match output.as_slice() {
+                [] => how,
+                output => format!("{how}, and said:\n{}", last(output)),
+            }
+        }
+    }
+}
+
+/// The last lines of something long.
+pub(super) fn last(lines: &[String]) -> String {
+    const MOST: usize = 12;
+    let from = lines.len().saturating_sub(MOST);
+    lines.get(from..).unwrap_or_default().join("\n")
+}
+
+pub(super) fn contents_text(contents: &Contents) -> String {
+    let length = contents.length;
+    match (contents.uniform, contents.counting) {
+        _ if length == 0 => "no bytes".to_owned(),
+        (Some(byte), true) => format!("{length} bytes, each {byte:#04x}, as counting has it there"),
+        (Some(byte), false) => format!("{length} bytes, each {byte:#04x}"),
+        (None, true) => format!("{length} bytes, counting"),
+        (None, false) => format!("{length} bytes beginning with {:02x?}", contents.head),
+    }
+}
+
+fn access(seen: &Access) -> String {
+    let mut words = vec![match &seen.result {
+        Some(AccessResult::Done) => "success".to_owned(),
+        Some(AccessResult::Byte(byte)) => format!("the byte {byte:#04x}"),
+        Some(AccessResult::Moved { bytes, of }) if bytes == of => format!("success, {bytes} bytes"),
+        Some(AccessResult::Moved { bytes, of }) => format!("only {bytes} of {of} bytes"),
+        Some(AccessResult::Faulted) => "the access faulted".to_owned(),
+        Some(AccessResult::Refused(refused)) => refusal(refused),
+        None => "no answer".to_owned(),
+    }];
+    if !seen.signals.is_empty() {
+        words.push(format!(
+            "{} got {} signals by it",
+            seen.victim,
+            seen.signals.len()
+        ));
+    }
+    words.extend(seen.ended.map(ended));
+    words.join(", ")
+}
+
+/// What a victim was told: some signals, what waits, and its end.
+pub(super) fn told(signals: &[&Signal], victim: &VictimView) -> String {
+    let mut words: Vec<String> = signals.iter().map(|seen| signal(seen, victim)).collect();
+    if words.is_empty() {
+        words.push("no signal".to_owned());
+    }
+    if victim.has_sigbus_pending() {
+        words.push("SIGBUS pending".to_owned());
+    }
+    words.extend(victim.ended.map(ended));
+    words.join(", ")
+}
+
+pub(super) fn signal(signal: &Signal, victim: &VictimView) -> String {
+    let name = signal_name(signal.number);
+    let code = BusCode::from_number(signal.code)
+        .filter(|_| signal.number == SIGBUS)
+        .map_or(format!("si_code {}", signal.code), |code| code.to_string());
+    let place = match signal.at {
+        Some(spot) => format!("at {}", place_text(spot.mapping, spot.offset.0)),
+        None => format!("at address {:#x}, outside its mapping", signal.address),
+    };
+    let lsb = signal.lsb.map_or(String::new(), |lsb| format!(", lsb {lsb}"));
+    let thread = match victim.threads.get(&signal.tid) {
+        Some(thread) if signal.tid != victim.pid => format!(", to thread {thread}"),
+        _ => String::new(),
+    };
+    format!("{name} {code} {place}{lsb}{thread}")
+}
+
+fn place_text(map: usize, at: u64) -> String {
+    match u32::try_from(map) {
+        Ok(map) => Place { map, at: Bytes(at) }.to_string(),
+        Err(_) => format!("{} of mapping {map}", Bytes(at)),
+    }
+}
+
+pub(super) fn signal_name(number: i32) -> String {
+    match number {
+        SIGBUS => "SIGBUS".to_owned(),
+        9 => "SIGKILL".to_owned(),
+        other => format!("signal {other}"),
+    }
+}
+
+pub(super) fn ended(ended: Ended) -> String {
+    match ended {
+        Ended::Exited(status) => format!("it exited with status {status}"),
+        Ended::Killed(signal) => format!("signal {signal} killed it"),
+    }
+}
+
+/// The signals that a case foretells.
+pub(super) fn expected(signals: &[SignalExpectation]) -> String {
+    let one = |signal: &SignalExpectation| {
+        let lsb = signal.lsb.map_or(String::new(), |lsb| format!(", lsb {lsb}"));
+        let thread = signal
+            .thread
+            .as_ref()
+            .map_or(String::new(), |thread| format!(", to thread {thread}"));
+        let times = match (signal.times.at_least(), signal.times.at_most()) {
+            (1, Some(1)) => "one SIGBUS".to_owned(),
+            _ => format!("{} times SIGBUS", signal.times),
+        };
+        format!("{times}, {} at {}{lsb}{thread}", signal.code, signal.at)
+    };
+    signals.iter().map(one).collect::<Vec<_>>().join("; then ")
+}
+
+impl VictimView {
+    /// Does a blocked SIGBUS wait for it?
+    pub(super) const fn has_sigbus_pending(&self) -> bool {
+        self.pending & (1 << (SIGBUS - 1)) != 0
+    }
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the kernel ought to do about a memory error, told from facts of before the error.
+//!
+//! [`predict()`] is a pure function of (facts, injection, kernel version); its [`rules`] are tables to be read. [`compare()`]
+//! holds a prediction against what was [`Observed`], and [`explain()`] tells it in prose. None of them asks a guest.
+
+mod afterwards;
+mod compare;
+mod explain;
+pub mod facts;
+mod observed;
+mod predict;
+mod prediction;
+pub mod rule;
+pub mod rules;
+pub mod situation;
+#[cfg(test)]
+mod tests;
+mod victims;
+mod words;
+
+pub use compare::{Comparison, Difference, compare};
+pub use explain::explain;
+pub use observed::{Observed, SeenEntry, SeenSignal, SeenVictim};
+pub use predict::predict;
+pub use prediction::{
+    Afterwards, BadblocksAfter, EntryAfter, EventResult, ExpectedSignal, Fate, FilesystemAfter, Ground,
+    Handled, InjectorEnd, NotifyCalls, Part, Prediction, SignalCode, SignalPlace, Told,
+};

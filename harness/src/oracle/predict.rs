@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From facts to a prediction, table by table.
+
+use super::afterwards::afterwards;
+use super::facts::{
+    Entry, Facts, FilePlace, Filesystem, Injection, InodeKind, Mechanism, MountState, OwnerFacts, ThreadOf,
+    VictimFacts,
+};
+use super::prediction::{
+    BadblocksAfter, EventResult, FilesystemAfter, Ground, Handled, InjectorEnd, NotifyCalls, ONE_PAGE, Part,
+    Prediction, Told,
+};
+use super::rule::{Kernels, Rule, first};
+use super::rules::{ANSWER, ENTRANCE, FALLBACK, OWNER, records_machine_checks};
+use super::situation::{Alone, Answer, Asked, Entrance, Fallback, Kind, Loss, Way};
+use super::victims::{Hit, Reach, fates};
+use guest_agent::address::{DeviceOffset, PAGE_SIZE};
+use guest_agent::call::{BadRange, SpaceOwner};
+use nix::errno::Errno;
+use std::collections::BTreeSet;
+use testcases::{KernelVersion, ShutdownReason};
+
+/// Since when XFS tells health monitors of media errors (`fs/xfs/xfs_healthmon.c:xfs_healthmon_report_media`).
+const HEALTH: Kernels = Kernels::Since(7, 0);
+
+/// What must come of `injection` in a guest of which `facts` hold, under this kernel.
+pub fn predict(facts: &Facts, injection: &Injection, kernel: &KernelVersion) -> Prediction {
+    Oracle {
+        facts,
+        injection,
+        kernel,
+        grounds: Vec::new(),
+    }
+    .speak()
+}
+
+impl Mechanism {
+    pub(super) const fn kind(&self) -> Kind {
+        match self {
+            Self::ActionOptional => Kind::ActionOptional,
+            Self::ActionRequired(_) => Kind::ActionRequired,
+            Self::MadviseHwpoison(_) => Kind::MadviseHwpoison,
+            Self::MadviseSoftOffline(_) => Kind::MadviseSoftOffline,
+            Self::CorruptPfn => Kind::CorruptPfn,
+            Self::UnpoisonPfn => Kind::UnpoisonPfn,
+            Self::HardOfflinePage => Kind::HardOffline,
+            Self::SoftOfflinePage => Kind::SoftOffline,
+            Self::MceInjectSoftware => Kind::MceInject,
+            Self::Badblocks => Kind::Badblocks,
+        }
+    }
+
+    /// The thread in whose context the error is handled, when that is a victim's (`current`).
+    pub(super) const fn current(&self) -> Option<&ThreadOf> {
+        match self {
+            Self::ActionRequired(thread)
+            | Self::MadviseHwpoison(thread)
+            | Self::MadviseSoftOffline(thread) => Some(thread),
+            _ => None,
+        }
+    }
+}
+
+/// How `memory_failure()` ends, and what else came of it.
+struct Outcome {
+    /// The result of `memory_failure()`; `None` when it was not called.
+    result: Part<Option<Result<(), Errno>>>,
+    notify: Part<NotifyCalls>,
+    shuts_down: Part<bool>,
+    /// Through which places processes are reached.
+    reach: Reach,
+}
+
+impl Outcome {
+    /// Nobody is told, nothing shuts down.
+    fn quiet(result: Option<Result<(), Errno>>, notify: NotifyCalls) -> Self {
+        Self {
+            result: Part::Known(result),
+            notify: Part::Known(notify),
+            shuts_down: Part::Known(false),
+            reach: Reach::nobody(),
+        }
+    }
+}
+
+struct Oracle<'a> {
+    facts: &'a Facts,
+    injection: &'a Injection,
+    kernel: &'a KernelVersion,
+    grounds: Vec<Ground>,
+}
+
+impl<'a> Oracle<'a> {
+    fn speak(mut self) -> Prediction {
+        let way = self.way();
+        let Some(rule) = self.rule("the error", ENTRANCE, &way) else {
+            return self.nothing_known("no rule says whether the error reaches memory_failure()");
+        };
+        let says = rule.says;
+        let outcome = match rule.then {
+            Entrance::Panic => return Prediction::Panic(Ground::of("the error", rule)),
+            Entrance::Unknown => return self.nothing_known(says),
+            Entrance::Ends(_) | Entrance::OnlyBadblocks => Outcome::quiet(None, NotifyCalls::Never),
+            Entrance::OrdinaryMemory => Outcome {
+                result: Part::Unknown(says.to_owned()),
+                reach: Reach::Unknown("ordinary memory is handled by other parts of mm".to_owned()),
+                ..Outcome::quiet(None, NotifyCalls::Never)
+            },
+            Entrance::MemoryFailure => self.memory_failure(),
+        };
+        let injector = match rule.then {
+            Entrance::Ends(result) => Part::Known(InjectorEnd::Returns(result)),
+            Entrance::OnlyBadblocks => Part::Known(InjectorEnd::Returns(Ok(()))),
+            _ => self.injector(&outcome),
+        };
+        let recorded = match rule.then {
+            Entrance::OnlyBadblocks if way.kind == Kind::Badblocks => true,
+            _ => way.kind.is_machine_check() && records_machine_checks(self.facts.memory),
+        };
+        self.conclude(outcome, injector, recorded)
+    }
+
+    /// The first rule of a table that applies, remembered as a ground.
+    fn rule<S, T>(
+        &mut self,
+        subject: &str,
+        table: &'static [Rule<S, T>],
+        situation: &S,
+    ) -> Option<&'static Rule<S, T>> {
+        let rule = first(table, situation, self.kernel);
+        self.grounds.extend(rule.map(|rule| Ground::of(subject, rule)));
+        rule
+    }
+
+    fn way(&self) -> Way {
+        Way {
+            kind: self.injection.by.kind(),
+            region: self.injection.page.region,
+            filesystem: self.facts.filesystem,
+            entry: self.injecting_entry(),
+            bad: self.page().and_then(|page| self.facts.is_bad(page)),
+            recovery: self.facts.settings.recovery,
+            filter: self.facts.settings.corrupt_filter,
+        }
+    }
+
+    /// The injecting thread's own entry: the one that is there, if it has several.
+    fn injecting_entry(&self) -> Option<Entry> {
+        let thread = self.injection.by.current()?;
+        let pages = &self.victim(&thread.victim)?.pages;
+        let here = pages.iter().find(|page| matches!(page.entry, Entry::Here(_)));
+        here.or_else(|| pages.iter().find(|page| page.entry == Entry::Absent))
+            .or(pages.first())
+            .map(|page| page.entry)
+    }
+
+    fn victim(&self, name: &str) -> Option<&'a VictimFacts> {
+        self.facts.victims.iter().find(|victim| victim.name == name)
+    }
+
+    /// `memory_failure_dev_pagemap()`: the filesystem first, then mm alone.
+    fn memory_failure(&mut self) -> Outcome {
+        let asked = Asked {
+            region: self.injection.page.region,
+            filesystem: self.facts.filesystem,
+            owners_known: self.facts.owners.is_some(),
+        };
+        let Some(rule) = self.rule("the filesystem", ANSWER, &asked) else {
+            return Self::unknown("no rule says what the filesystem answers");
+        };
+        match rule.then {
+            Answer::Refused(errno) => Outcome::quiet(Some(Err(errno)), NotifyCalls::Never),
+            Answer::Refuses(errno) => Outcome::quiet(Some(Err(errno)), NotifyCalls::Once(Err(errno))),
+            Answer::ShutsDown => Outcome {
+                shuts_down: Part::Known(true),
+                ..Outcome::quiet(Some(Err(Errno::EUCLEAN)), NotifyCalls::Once(Err(Errno::EUCLEAN)))
+            },
+            Answer::Nobody => self.fallback(NotifyCalls::Never),
+            Answer::Unsupported => self.fallback(NotifyCalls::Once(Err(Errno::EOPNOTSUPP))),
+            Answer::Search => self.search(),
+            Answer::Unknown => Self::unknown(rule.says),
+        }
+    }
+
+    fn unknown(why: &str) -> Outcome {
+        Outcome {
+            result: Part::Unknown(why.to_owned()),
+            notify: Part::Unknown(why.to_owned()),
+            shuts_down: Part::Unknown(why.to_owned()),
+            reach: Reach::Unknown(why.to_owned()),
+        }
+    }
+
+    /// Each owner of the page with what is lost through it, and the rule that says so.
+    fn losses(&mut self) -> Vec<(&'a OwnerFacts, Loss, &'static str)> {
+        let owners = self.facts.owners.as_deref().unwrap_or_default();
+        let mut losses = Vec::new();
+        for owner in owners {
+            let rule = self.rule(&owner_name(owner), OWNER, &self.as_mapped(owner));
+            losses.push(match rule {
+                Some(rule) => (owner, rule.then, rule.says),
+                None => (owner, Loss::Unknown, "no rule knows this owner"),
+            });
+        }
+        losses
+    }
+
+    /// The owner, known for a file if a victim maps it: nothing else can be mapped.
+    fn as_mapped(&self, owner: &OwnerFacts) -> OwnerFacts {
+        let mut known = owner.clone();
+        let pages = self.facts.victims.iter().flat_map(|victim| &victim.pages);
+        let inodes: BTreeSet<u64> = pages.map(|page| page.file.inode).collect();
+        if let (SpaceOwner::Inode { number, .. }, Some(inode)) = (owner.record.owner, &mut known.inode)
+            && inodes.contains(&number)
+        {
+            inode.kind = inode.kind.or(Some(InodeKind::Regular));
+        }
+        known
+    }
+
+    fn place(&self, owner: &OwnerFacts) -> Option<FilePlace> {
+        owner.place(self.injection.page.region.fs_offset()?)
+    }
+
+    fn page(&self) -> Option<DeviceOffset> {
+        self.injection.page.device
+    }
+
+    /// `xfs_dax_notify_dev_failure()`: every owner on its own; metadata do not end the search.
+    fn search(&mut self) -> Outcome {
+        let losses = self.losses();
+        let metadata = losses.iter().any(|(_, loss, _)| *loss == Loss::Metadata);
+        let doubt = losses.iter().find(|(_, loss, _)| *loss == Loss::Unknown);
+        // Who maps a page of an inode of unknown kind shows that it is a file.
+        let places: Vec<FilePlace> = losses
+            .iter()
+            .filter(|(_, loss, _)| matches!(loss, Loss::Data | Loss::Unknown))
+            .filter_map(|(owner, ..)| self.place(owner))
+            .collect();
+        let (result, shuts_down) = match (metadata, doubt) {
+            (true, _) => (Part::Known(Err(Errno::EUCLEAN)), Part::Known(true)),
+            (false, None) => (Part::Known(Ok(())), Part::Known(false)),
+            (false, Some((_, _, why))) => {
+                (Part::Unknown((*why).to_owned()), Part::Unknown((*why).to_owned()))
+            }
+        };
+        Outcome {
+            notify: map(&result, NotifyCalls::Once),
+            result: map(&result, Some),
+            shuts_down,
+            reach: Reach::Places { places, exact: true },
+        }
+    }
+
+    /// `mf_generic_kill_procs()`.
+    fn fallback(&mut self, notify: NotifyCalls) -> Outcome {
+        let mounted = matches!(self.facts.filesystem, Filesystem::Mounted(_));
+        let files: Vec<(&OwnerFacts, FilePlace)> = self
+            .losses()
+            .into_iter()
+            .filter(|(_, loss, _)| matches!(loss, Loss::Data | Loss::Unknown))
+            .filter_map(|(owner, ..)| Some((owner, self.place(owner)?)))
+            .collect();
+        // Whoever has the page shows a file that has it, should GETFSMAP and FIEMAP not know of it.
+        let shown: BTreeSet<FilePlace> = self
+            .facts
+            .victims
+            .iter()
+            .flat_map(|victim| &victim.pages)
+            .filter(|page| matches!(page.entry, Entry::Here(_)))
+            .map(|page| page.file)
+            .collect();
+        let places: BTreeSet<FilePlace> = files
+            .iter()
+            .map(|(_, place)| *place)
+            .chain(shown.iter().copied())
+            .collect();
+        let associated = if mounted && self.facts.owners.is_none() {
+            None
+        } else if files.iter().any(|(owner, _)| owner.faulted == Some(true)) || !shown.is_empty() {
+            Some(true)
+        } else if files.iter().all(|(owner, _)| owner.faulted == Some(false)) {
+            Some(false)
+        } else {
+            None
+        };
+        let alone = Alone {
+            files: places.len(),
+            associated,
+            filter: self.facts.settings.corrupt_filter,
+        };
+        let Some(rule) = self.rule("mm alone", FALLBACK, &alone) else {
+            return Self::unknown("no rule says what mm does alone");
+        };
+        match rule.then {
+            Fallback::Busy => Outcome::quiet(Some(Err(Errno::EBUSY)), notify),
+            Fallback::OneFile => Outcome {
+                // A folio of 2 MiB (6.15) is found by its head page: its address is told, with an lsb that says so.
+                reach: Reach::Places {
+                    places: places.into_iter().collect(),
+                    exact: Kernels::Before(6, 15).contain(self.kernel),
+                },
+                ..Outcome::quiet(Some(Ok(())), notify)
+            },
+            Fallback::SomeFile => Outcome {
+                reach: Reach::Some(rule.says.to_owned()),
+                ..Outcome::quiet(Some(Ok(())), notify)
+            },
+            Fallback::Unknown => Outcome {
+                result: Part::Unknown(rule.says.to_owned()),
+                reach: Reach::Some(rule.says.to_owned()),
+                ..Outcome::quiet(None, notify)
+            },
+        }
+    }
+
+    /// What the injector's call returns for a result of `memory_failure()`.
+    fn injector(&self, outcome: &Outcome) -> Part<InjectorEnd> {
+        if matches!(
+            self.injection.by,
+            Mechanism::ActionOptional | Mechanism::ActionRequired(_)
+        ) {
+            return Part::Known(InjectorEnd::NoCall);
+        }
+        match &outcome.result {
+            // madvise_inject_error, hwpoison_inject, hard_offline_page_store: EOPNOTSUPP stays inside the kernel.
+            Part::Known(None | Some(Err(Errno::EOPNOTSUPP))) => Part::Known(InjectorEnd::Returns(Ok(()))),
+            Part::Known(Some(result)) => Part::Known(InjectorEnd::Returns(*result)),
+            Part::Unknown(why) => Part::Unknown(why.clone()),
+        }
+    }
+
+    fn conclude(mut self, outcome: Outcome, injector: Part<InjectorEnd>, recorded: bool) -> Prediction {
+        let hit = Hit {
+            facts: self.facts,
+            by: &self.injection.by,
+            reach: &outcome.reach,
+            result: &outcome.result,
+            kernel: self.kernel,
+        };
+        let (victims, grounds) = fates(&hit);
+        self.grounds.extend(grounds);
+        let injector = match self
+            .injection
+            .by
+            .current()
+            .and_then(|thread| victims.get(&thread.victim))
+        {
+            Some(Part::Known(fate))
+                if fate.told == Told::Dies && injector != Part::Known(InjectorEnd::NoCall) =>
+            {
+                Part::Unknown("the injecting victim dies before it can tell".to_owned())
+            }
+            _ => injector,
+        };
+        let filesystem = self.filesystem(&outcome.shuts_down);
+        let badblocks = self.badblocks(recorded);
+        Prediction::Handled(Box::new(Handled {
+            victims,
+            injector,
+            afterwards: afterwards(self.facts, self.page(), &filesystem, &badblocks, self.kernel),
+            filesystem,
+            badblocks,
+            corrupted: map(
+                &outcome.result,
+                |result| if reported(result) { ONE_PAGE } else { 0 },
+            ),
+            event: map(&outcome.result, event),
+            health: self.health(&outcome.notify),
+            notify: outcome.notify,
+            grounds: self.grounds,
+        }))
+    }
+
+    fn filesystem(&self, shuts_down: &Part<bool>) -> Part<FilesystemAfter> {
+        match (self.facts.filesystem, shuts_down) {
+            (Filesystem::Unmounted, _) => Part::Known(FilesystemAfter::Unmounted),
+            (Filesystem::Mounting, _) => Part::Unknown("the mount goes on meanwhile".to_owned()),
+            (Filesystem::Mounted(mounted), _) if mounted.state == MountState::ShutDown => {
+                Part::Known(FilesystemAfter::ShutDown(None))
+            }
+            (Filesystem::Mounted(_), Part::Known(true)) => {
+                Part::Known(FilesystemAfter::ShutDown(Some(ShutdownReason::CorruptOndisk)))
+            }
+            (Filesystem::Mounted(_), Part::Known(false)) => Part::Known(FilesystemAfter::Up),
+            (Filesystem::Mounted(_), Part::Unknown(why)) => Part::Unknown(why.clone()),
+        }
+    }
+
+    fn badblocks(&self, recorded: bool) -> Part<BadblocksAfter> {
+        let Some(before) = &self.facts.badblocks else {
+            return Part::Unknown("the badblocks of before are not known".to_owned());
+        };
+        let added = self.page().filter(|_| recorded).map(|start| BadRange {
+            start,
+            length: PAGE_SIZE,
+        });
+        Part::Known(BadblocksAfter {
+            before: before.clone(),
+            added,
+        })
+    }
+
+    /// A media error is reported once the range has been found to be the filesystem's own.
+    fn health(&self, notify: &Part<NotifyCalls>) -> Part<bool> {
+        let told = |calls| {
+            !matches!(calls, NotifyCalls::Never | NotifyCalls::Once(Err(Errno::ENXIO)))
+                && !matches!(self.facts.filesystem, Filesystem::Mounting)
+                && HEALTH.contain(self.kernel)
+        };
+        map(notify, told)
+    }
+
+    fn nothing_known(self, why: &str) -> Prediction {
+        let why = || why.to_owned();
+        let victims = self.facts.victims.iter().filter(|victim| victim.alive);
+        Prediction::Handled(Box::new(Handled {
+            victims: victims
+                .map(|victim| (victim.name.clone(), Part::Unknown(why())))
+                .collect(),
+            injector: Part::Unknown(why()),
+            notify: Part::Unknown(why()),
+            filesystem: Part::Unknown(why()),
+            badblocks: Part::Unknown(why()),
+            corrupted: Part::Unknown(why()),
+            event: Part::Unknown(why()),
+            health: Part::Unknown(why()),
+            afterwards: Part::Unknown(why()),
+            grounds: self.grounds,
+        }))
+    }
+}
+
+/// `mm/memory-failure.c:action_result` reports every result but EOPNOTSUPP.
+fn reported(result: Option<Result<(), Errno>>) -> bool {
+    !matches!(result, None | Some(Err(Errno::EOPNOTSUPP)))
+}
+
+fn event(result: Option<Result<(), Errno>>) -> Option<EventResult> {
+    let result = result.filter(|&result| reported(Some(result)))?;
+    Some(match result {
+        Ok(()) => EventResult::Recovered,
+        Err(_) => EventResult::Failed,
+    })
+}
+
+fn map<T: Copy, U>(part: &Part<T>, with: impl Fn(T) -> U) -> Part<U> {
+    match part {
+        Part::Known(value) => Part::Known(with(*value)),
+        Part::Unknown(why) => Part::Unknown(why.clone()),
+    }
+}
+
+fn owner_name(owner: &OwnerFacts) -> String {
+    match (&owner.inode, owner.record.owner) {
+        (Some(inode), SpaceOwner::Inode { number, .. }) => match &inode.name {
+            Some(name) => name.clone(),
+            None => format!("inode {number}"),
+        },
+        (_, SpaceOwner::Inode { number, .. }) => format!("inode {number}"),
+        (_, special) => format!("the block ({special:?})"),
+    }
+}

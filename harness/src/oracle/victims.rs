@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Who is collected, what each is told, and whose page-table entries are gone afterwards.
+
+use super::facts::{
+    Disposition, Entry, EntrySize, Facts, FilePlace, MappedPage, Mechanism, ThreadFacts, ThreadOf,
+    VictimFacts,
+};
+use super::prediction::{EntryAfter, ExpectedSignal, Fate, Ground, Part, SignalCode, SignalPlace, Told};
+use super::rule::{Kernels, first};
+use super::rules::{CHOSEN, DELIVERY};
+use super::situation::{Delivery, Sent, Wish};
+use guest_agent::victim::KillPolicy;
+use nix::errno::Errno;
+use std::collections::BTreeMap;
+use testcases::{BusCode, KernelVersion};
+
+/// Since when a read fault on a shared block takes the entries of others for the same file away: the DAX entry is
+/// replaced, because shared pages are counted (`fs/dax.c:dax_insert_entry`).
+const READ_FAULT_UNMAPS: Kernels = Kernels::Since(6, 2);
+
+/// Through which bytes of which files processes are reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// These, each on its own.
+    Places {
+        /// The bytes.
+        places: Vec<FilePlace>,
+        /// Whether `si_addr` names the very page.
+        exact: bool,
+    },
+    /// Some of those who have the page in their page table; which ones cannot be told.
+    Some(String),
+    /// It cannot be told for anybody.
+    Unknown(String),
+}
+
+impl Reach {
+    /// Nobody is reached.
+    pub(super) const fn nobody() -> Self {
+        Self::Places {
+            places: Vec::new(),
+            exact: true,
+        }
+    }
+}
+
+/// What decides about the victims.
+pub(super) struct Hit<'a> {
+    pub(super) facts: &'a Facts,
+    pub(super) by: &'a Mechanism,
+    pub(super) reach: &'a Reach,
+    /// The result of `memory_failure()`.
+    pub(super) result: &'a Part<Option<Result<(), Errno>>>,
+    pub(super) kernel: &'a KernelVersion,
+}
+
+/// The fate of every victim that lives, and the rules that it follows from.
+pub(super) fn fates(hit: &Hit) -> (BTreeMap<String, Part<Fate>>, Vec<Ground>) {
+    let mut grounds = Vec::new();
+    let collections: Vec<Collection> = hit
+        .facts
+        .victims
+        .iter()
+        .filter(|victim| victim.alive)
+        .map(|victim| hit.collect(victim, &mut grounds))
+        .collect();
+    let fates = collections
+        .iter()
+        .map(|collection| {
+            let fate = hit.fate(collection, &collections, &mut grounds);
+            (collection.victim.name.clone(), fate)
+        })
+        .collect();
+    (fates, grounds)
+}
+
+/// What one victim adds to the lists of those to be told (`struct to_kill`).
+struct Collection<'a> {
+    victim: &'a VictimFacts,
+    /// The thread that is told, and whether the signal is forced.
+    chosen: Option<(&'a ThreadFacts, bool)>,
+    /// Its pages on the lists.
+    pages: Part<Vec<&'a MappedPage>>,
+}
+
+impl<'a> Hit<'a> {
+    fn collect(&self, victim: &'a VictimFacts, grounds: &mut Vec<Ground>) -> Collection<'a> {
+        let chosen = self.choose(victim, grounds);
+        let present = |page: &&MappedPage| matches!(page.entry, Entry::Here(_));
+        let pages = match self.reach {
+            Reach::Unknown(why) => Part::Unknown(why.clone()),
+            Reach::Some(why) if victim.pages.iter().any(|page| present(&page)) => Part::Unknown(why.clone()),
+            Reach::Some(_) => Part::Known(Vec::new()),
+            Reach::Places { places, .. } => Part::Known(
+                places
+                    .iter()
+                    .flat_map(|place| victim.pages.iter().filter(move |page| page.file == *place))
+                    .filter(|page| self.is_listed(victim, page))
+                    .collect(),
+            ),
+        };
+        Collection {
+            victim,
+            chosen,
+            pages,
+        }
+    }
+
+    /// `task_early_kill()`: the current thread if it is one of this process, else the first that wants to be told.
+    fn choose(&self, victim: &'a VictimFacts, grounds: &mut Vec<Ground>) -> Option<(&'a ThreadFacts, bool)> {
+        if let Some(current) = self.current_in(victim) {
+            let thread = victim.threads.iter().find(|thread| thread.name == current.thread);
+            return thread.map(|thread| (thread, true));
+        }
+        victim.threads.iter().find_map(|thread| {
+            let wish = Wish {
+                policy: thread.policy,
+                early_kill: self.facts.settings.early_kill,
+            };
+            let rule = first(CHOSEN, &wish, self.kernel)?;
+            grounds.push(Ground::of(name_of(victim, thread), rule));
+            rule.then.then_some((thread, false))
+        })
+    }
+
+    fn current_in(&self, victim: &VictimFacts) -> Option<&'a ThreadOf> {
+        self.by.current().filter(|thread| thread.victim == victim.name)
+    }
+
+    /// Whether a page is on the list. What madvise faults in has an entry by then.
+    fn is_listed(&self, victim: &VictimFacts, page: &MappedPage) -> bool {
+        match page.entry {
+            Entry::Here(_) => !self.is_taken(victim, page),
+            Entry::Absent => self.faults_in(victim) == Some(page.file),
+            Entry::Elsewhere => false,
+        }
+    }
+
+    /// The page that madvise faults in, because this victim injects and has it nowhere.
+    fn faults_in(&self, victim: &VictimFacts) -> Option<FilePlace> {
+        self.current_in(victim)?;
+        let has_it = victim
+            .pages
+            .iter()
+            .any(|page| matches!(page.entry, Entry::Here(_)));
+        let absent = victim.pages.iter().find(|page| page.entry == Entry::Absent);
+        absent.filter(|_| !has_it).map(|page| page.file)
+    }
+
+    /// Whether a victim loses its entry to the injector's own fault, before any list is made.
+    fn is_taken(&self, victim: &VictimFacts, page: &MappedPage) -> bool {
+        let shared = self.facts.owners.as_ref().is_some_and(|owners| owners.len() > 1);
+        let Some(injector) = self
+            .by
+            .current()
+            .filter(|_| shared && READ_FAULT_UNMAPS.contain(self.kernel))
+        else {
+            return false;
+        };
+        let injecting = self
+            .facts
+            .victims
+            .iter()
+            .find(|other| other.name == injector.victim);
+        injector.victim != victim.name
+            && matches!(page.entry, Entry::Here(_))
+            && injecting.and_then(|injecting| self.faults_in(injecting)) == Some(page.file)
+    }
+
+    fn fate(&self, of: &Collection, all: &[Collection], grounds: &mut Vec<Ground>) -> Part<Fate> {
+        let victim = of.victim;
+        let pages = match &of.pages {
+            Part::Known(pages) => pages,
+            Part::Unknown(why) => return Part::Unknown(why.clone()),
+        };
+        if victim.threads.is_empty() {
+            return Part::Unknown("its threads are not known".to_owned());
+        }
+        let signals = match (of.chosen, self.kernel_signal(victim)) {
+            (Some((thread, forced)), _) if !pages.is_empty() => self.signals(thread, forced, pages),
+            (_, Part::Unknown(why)) => return Part::Unknown(why),
+            (_, Part::Known(Some(signal))) => vec![signal],
+            (_, Part::Known(None)) => Vec::new(),
+        };
+        let told = match of.chosen {
+            Some((thread, forced)) if !signals.is_empty() => {
+                match self.deliver(victim, thread, forced, grounds) {
+                    Some(delivery) => told(delivery, signals),
+                    None => return Part::Unknown("no rule says what the signal does".to_owned()),
+                }
+            }
+            _ => Told::Nothing,
+        };
+        let entries = if told == Told::Dies {
+            Vec::new()
+        } else {
+            self.entries(victim, all)
+        };
+        Part::Known(Fate {
+            because: self.because(of, !pages.is_empty()),
+            pending_before: victim.threads.iter().any(|thread| thread.has_sigbus_pending),
+            told,
+            entries,
+        })
+    }
+
+    fn signals(&self, thread: &ThreadFacts, forced: bool, pages: &[&MappedPage]) -> Vec<ExpectedSignal> {
+        let exact = matches!(self.reach, Reach::Places { exact: true, .. });
+        let signal = |page: &&MappedPage| ExpectedSignal {
+            code: SignalCode::Bus(if forced {
+                BusCode::MceerrAr
+            } else {
+                BusCode::MceerrAo
+            }),
+            thread: thread.name.clone(),
+            place: Some(SignalPlace {
+                map: page.map,
+                at: page.at,
+                address: page.address,
+                lsb: page.entry.size().map(EntrySize::shift),
+                exact: exact || page.entry.size() == Some(EntrySize::Pte),
+            }),
+        };
+        pages.iter().map(signal).collect()
+    }
+
+    /// `kill_me_maybe()`: a thread that consumed the error and could not be told of it by `memory_failure()`.
+    fn kernel_signal(&self, victim: &VictimFacts) -> Part<Option<ExpectedSignal>> {
+        let consumer = match self.by {
+            Mechanism::ActionRequired(thread) if thread.victim == victim.name => thread,
+            _ => return Part::Known(None),
+        };
+        match self.result {
+            Part::Known(Some(Err(errno))) if !matches!(errno, Errno::EHWPOISON | Errno::EOPNOTSUPP) => {
+                Part::Known(Some(ExpectedSignal {
+                    code: SignalCode::Kernel,
+                    thread: consumer.thread.clone(),
+                    place: None,
+                }))
+            }
+            Part::Known(_) => Part::Known(None),
+            Part::Unknown(why) => Part::Unknown(why.clone()),
+        }
+    }
+
+    fn deliver(
+        &self,
+        victim: &VictimFacts,
+        thread: &ThreadFacts,
+        forced: bool,
+        grounds: &mut Vec<Ground>,
+    ) -> Option<Delivery> {
+        let sent = Sent {
+            forced,
+            disposition: victim.sigbus,
+            blocked: thread.blocks_sigbus,
+            pending: thread.has_sigbus_pending,
+        };
+        let rule = first(DELIVERY, &sent, self.kernel)?;
+        grounds.push(Ground::of(name_of(victim, thread), rule));
+        Some(rule.then)
+    }
+
+    /// `unmap_and_kill()`: as soon as anybody is on a file's list, all entries for that page of that file go; those of
+    /// private copies stay (`even_cows` is 0).
+    fn entries(&self, victim: &VictimFacts, all: &[Collection]) -> Vec<EntryAfter> {
+        let consumes = matches!(self.by, Mechanism::ActionRequired(thread) if thread.victim == victim.name);
+        let after = |page: &MappedPage| EntryAfter {
+            map: page.map,
+            at: page.at,
+            gone: if consumes {
+                Part::Unknown("it may touch the page again at once".to_owned())
+            } else if self.is_taken(victim, page) {
+                Part::Known(true)
+            } else {
+                collected(page.file, all)
+            },
+        };
+        let present = victim
+            .pages
+            .iter()
+            .filter(|page| matches!(page.entry, Entry::Here(_)));
+        present.map(after).collect()
+    }
+
+    /// What decided about a victim: "had the page present at 0x7f00 (4 KiB, early)".
+    fn because(&self, of: &Collection, collected: bool) -> String {
+        let victim = of.victim;
+        let wish = match of.chosen {
+            Some((_, true)) => "it ran into the error itself".to_owned(),
+            Some((thread, false)) => format!("{}{}", policy(thread.policy), sigbus(victim, thread)),
+            None => match victim.threads.first() {
+                Some(thread) => policy(thread.policy).to_owned(),
+                None => "of unknown policy".to_owned(),
+            },
+        };
+        let entry = |page: &MappedPage| {
+            let how = match page.entry {
+                Entry::Here(Some(EntrySize::Pte)) => {
+                    format!("present at {:#x} (4 KiB, {wish})", page.address)
+                }
+                Entry::Here(Some(EntrySize::Pmd)) => {
+                    format!("present at {:#x} (2 MiB, {wish})", page.address)
+                }
+                Entry::Here(None) => format!("present at {:#x} ({wish})", page.address),
+                Entry::Absent if collected => format!("not present at {:#x} before ({wish})", page.address),
+                Entry::Absent => format!("not present at {:#x} ({wish})", page.address),
+                Entry::Elsewhere if page.private => {
+                    format!("at {:#x} a private copy of its own ({wish})", page.address)
+                }
+                Entry::Elsewhere => format!("at {:#x} another page ({wish})", page.address),
+            };
+            let taken = if self.is_taken(victim, page) {
+                " until the injector's fault took its entry away"
+            } else {
+                ""
+            };
+            format!("{how}{taken}")
+        };
+        let pages: Vec<String> = victim.pages.iter().map(entry).collect();
+        if pages.is_empty() {
+            return format!("did not map the page ({wish})");
+        }
+        format!("had the page {}", pages.join(", and "))
+    }
+}
+
+/// Whether anybody is on the list of this file.
+fn collected(place: FilePlace, all: &[Collection]) -> Part<bool> {
+    let mut doubt = None;
+    for collection in all {
+        match &collection.pages {
+            Part::Known(pages)
+                if collection.chosen.is_some() && pages.iter().any(|page| page.file == place) =>
+            {
+                return Part::Known(true);
+            }
+            Part::Known(_) => {}
+            Part::Unknown(why) => doubt = Some(why.clone()),
+        }
+    }
+    doubt.map_or(Part::Known(false), Part::Unknown)
+}
+
+fn told(delivery: Delivery, any_of: Vec<ExpectedSignal>) -> Told {
+    match delivery {
+        Delivery::Nothing => Told::Nothing,
+        Delivery::Pends => Told::Pending,
+        Delivery::Dies => Told::Dies,
+        Delivery::Once => Told::Signals { any_of, most: 1 },
+        Delivery::AtLeastOnce => Told::Signals {
+            most: any_of.len(),
+            any_of,
+        },
+    }
+}
+
+fn name_of(victim: &VictimFacts, thread: &ThreadFacts) -> String {
+    if victim.threads.len() == 1 {
+        victim.name.clone()
+    } else {
+        format!("{}'s thread {}", victim.name, thread.name)
+    }
+}
+
+const fn policy(policy: KillPolicy) -> &'static str {
+    match policy {
+        KillPolicy::Early => "early",
+        KillPolicy::Late => "late",
+        KillPolicy::Default => "default policy",
+    }
+}
+
+fn sigbus(victim: &VictimFacts, thread: &ThreadFacts) -> &'static str {
+    match (victim.sigbus, thread.blocks_sigbus) {
+        (_, true) => ", SIGBUS blocked",
+        (Disposition::Handler, false) => "",
+        (Disposition::Default, false) => ", no handler",
+        (Disposition::Ignored, false) => ", SIGBUS ignored",
+    }
+}

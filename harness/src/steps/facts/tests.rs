@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+use super::*;
+use crate::nvdimm::{Dax, Pmem};
+use crate::observe::evidence::VictimView;
+use guest_agent::address::GuestPhysical;
+use guest_agent::call::{
+    InCore, MountState as SaidMount, Mounted as SaidMounted, PageEntry, ProvedSize, SizeProof, VictimState,
+    WhyInCore,
+};
+use guest_agent::victim::{KillPolicy, Mapped, ThreadState};
+use testcases::{Access, Disposition as Wanted, Mapping, Operation, VictimSpec};
+
+const PHYSICAL: GuestPhysical = GuestPhysical(0x1_0121_9000);
+const INODE: u64 = 131;
+
+fn record(number: u64) -> SpaceRecord {
+    SpaceRecord {
+        start: FsOffset(0x18000),
+        length: 0x20_0000,
+        owner: SpaceOwner::Inode {
+            number,
+            offset: FileOffset(0),
+        },
+        attribute_fork: false,
+        extent_map: false,
+        unwritten: false,
+        shared: false,
+    }
+}
+
+fn victim(mapping: MappingKind) -> Victim {
+    Victim {
+        spec: VictimSpec {
+            name: "alice".parse().unwrap(),
+            maps: vec![Mapping {
+                file: "a".parse().unwrap(),
+                offset: testcases::Bytes(0),
+                length: None,
+                mapping,
+                access: Access::Read,
+            }],
+            touches: Vec::new(),
+            stores: Vec::new(),
+            kill: testcases::KillPolicy::Early,
+            sigbus: Wanted::Handler,
+            page: None,
+            threads: BTreeMap::new(),
+        },
+        view: VictimView {
+            pid: 91,
+            ended: None,
+            signals: Vec::new(),
+            before: 0,
+            pending: 0,
+            threads: BTreeMap::new(),
+        },
+        released: false,
+    }
+}
+
+fn said(change: impl FnOnce(&mut call::Facts)) -> call::Facts {
+    let thread = |tid, name: &str, policy| ThreadState {
+        tid,
+        name: name.to_owned(),
+        policy,
+    };
+    let state = VictimState {
+        pid: 91,
+        ended: None,
+        signals: Vec::new(),
+        pending: 0,
+        blocked: 0,
+        ignored: 0,
+        caught: SIGBUS,
+        threads: vec![
+            thread(91, "alice", KillPolicy::Default),
+            thread(92, "worker", KillPolicy::Early),
+        ],
+        pages: Vec::new(),
+    };
+    let mapped = Mapped {
+        address: 0x7f00_0000_0000,
+        length: 0x20_0000,
+        offset: FileOffset(0),
+        inode: INODE,
+    };
+    let mut said = call::Facts {
+        mount: SaidMount {
+            mounted: Some(SaidMounted {
+                device: "/dev/pmem0".to_owned(),
+                kind: "xfs".to_owned(),
+                options: vec!["rw".to_owned(), "dax=always".to_owned()],
+            }),
+            shut_down: false,
+            geometry: None,
+        },
+        early_kill: false,
+        recovery: true,
+        pages: Vec::new(),
+        victims: BTreeMap::from([(
+            "alice".to_owned(),
+            call::VictimFacts {
+                state,
+                mappings: vec![Some(mapped)],
+            },
+        )]),
+        in_core: BTreeMap::from([(
+            INODE,
+            InCore {
+                dax: Some(true),
+                why: vec![WhyInCore::Mapped("alice".to_owned())],
+            },
+        )]),
+    };
+    change(&mut said);
+    said
+}
+
+fn page(present: bool, copied: bool) -> PageFacts {
+    PageFacts {
+        offset: FsOffset(0x19000),
+        physical: PHYSICAL,
+        owners: Answer::Done(vec![record(INODE)]),
+        mapped: Answer::Done(vec![Covering {
+            victim: "alice".to_owned(),
+            at: Spot {
+                mapping: 0,
+                offset: MappingOffset(0x1000),
+            },
+            entry: PageEntry {
+                present,
+                physical: present.then_some(PHYSICAL),
+            },
+            size: present.then_some(ProvedSize {
+                size: PageSize::Huge,
+                proof: SizeProof::PageTable,
+            }),
+            copied,
+        }]),
+    }
+}
+
+/// What becomes of it in a guest with alice, who maps the file `a`.
+fn facts(
+    said: &call::Facts,
+    page: &PageFacts,
+    kind: MappingKind,
+    change: impl FnOnce(&mut Names, &mut Mounting),
+) -> Facts {
+    let mut names = Names::default();
+    let create = Operation::Create {
+        file: "a".parse().unwrap(),
+    };
+    names.begin(&create);
+    names.done(&create);
+    names.number("a", INODE);
+    let mut mounting = Mounting::of_template(&testcases::Template::default());
+    mounting.dax = Dax::Proved;
+    change(&mut names, &mut mounting);
+    let stack = Stack::plain(vec![Pmem {
+        device: "pmem0".to_owned(),
+        data_start: GuestPhysical(0x1_0120_0000),
+        size: 1 << 30,
+    }]);
+    let victims = BTreeMap::from([("alice".to_owned(), victim(kind))]);
+    let beside = Beside {
+        names: &names,
+        victims: &victims,
+        mounting: &mounting,
+        geometry: None,
+        stack: &stack,
+        badblocks: Vec::new(),
+        corrupt_filter: false,
+    };
+    of_page(said, Some(page), &beside)
+}
+
+fn plain(said: &call::Facts, page: &PageFacts) -> Facts {
+    facts(said, page, MappingKind::Shared, |_, _| {})
+}
+
+#[test]
+fn whoever_has_the_page_has_it_by_an_entry_of_some_size() {
+    let entry = |page: &PageFacts| plain(&said(|_| {}), page).victims[0].pages[0].entry;
+    assert_eq!(entry(&page(true, false)), Entry::Here(Some(EntrySize::Pmd)));
+    assert_eq!(entry(&page(true, true)), Entry::Elsewhere);
+    assert_eq!(entry(&page(false, false)), Entry::Absent);
+    let mapped = plain(&said(|_| {}), &page(true, false)).victims[0].pages[0];
+    assert_eq!((mapped.address, mapped.at), (0x7f00_0000_1000, 0x1000));
+    assert_eq!(
+        mapped.file,
+        FilePlace {
+            inode: INODE,
+            offset: FileOffset(0x1000)
+        }
+    );
+    assert!(!mapped.private);
+    let private = facts(&said(|_| {}), &page(true, false), MappingKind::Private, |_, _| {});
+    assert!(private.victims[0].pages[0].private);
+}
+
+#[test]
+fn the_first_thread_is_called_main_and_each_has_its_policy() {
+    let victims = plain(&said(|_| {}), &page(true, false)).victims;
+    let threads: Vec<_> = victims[0]
+        .threads
+        .iter()
+        .map(|thread| (thread.name.as_str(), thread.policy))
+        .collect();
+    assert_eq!(
+        threads,
+        [(MAIN_THREAD, KillPolicy::Default), ("worker", KillPolicy::Early)]
+    );
+}
+
+#[test]
+fn what_a_victim_does_about_the_signal_is_in_its_masks() {
+    let seen = |change: fn(&mut VictimState)| {
+        let said = said(|said| change(&mut said.victims.get_mut("alice").unwrap().state));
+        plain(&said, &page(true, false)).victims.remove(0)
+    };
+    assert_eq!(seen(|_| {}).sigbus, Disposition::Handler);
+    assert_eq!(seen(|state| state.caught = 0).sigbus, Disposition::Default);
+    assert_eq!(seen(|state| state.ignored = SIGBUS).sigbus, Disposition::Ignored);
+    assert!(seen(|state| state.blocked = SIGBUS).threads[0].blocks_sigbus);
+    assert!(seen(|state| state.pending = SIGBUS).threads[0].has_sigbus_pending);
+}
+
+#[test]
+fn an_inode_is_in_core_or_it_is_not_or_nobody_knows() {
+    let inode = |said: &call::Facts, mounted_anew: bool| {
+        let facts = facts(said, &page(false, false), MappingKind::Shared, |names, _| {
+            if mounted_anew {
+                names.mounted();
+            }
+        });
+        facts.owners.unwrap().remove(0).inode.unwrap()
+    };
+    let known = inode(&said(|_| {}), false);
+    assert_eq!((known.in_core, known.dax), (Some(true), Some(true)));
+    assert_eq!(known.name.as_deref(), Some("a"));
+    assert_eq!(known.kind, Some(InodeKind::Regular));
+    let forgotten = said(|said| said.in_core.clear());
+    assert_eq!(
+        inode(&forgotten, true).in_core,
+        Some(false),
+        "nothing has looked it up"
+    );
+    assert_eq!(inode(&forgotten, false).in_core, None, "it may still be there");
+}
+
+#[test]
+fn only_records_that_cover_the_page_are_its_owners() {
+    let mut page = page(false, false);
+    let before = SpaceRecord {
+        start: FsOffset(0),
+        length: 0x19000,
+        ..record(132)
+    };
+    let after = SpaceRecord {
+        start: FsOffset(0x1a000),
+        ..record(133)
+    };
+    page.owners = Answer::Done(vec![before, record(INODE), after]);
+    let owners = plain(&said(|_| {}), &page).owners.unwrap();
+    assert_eq!(owners.len(), 1);
+    assert_eq!(owners[0].record, record(INODE));
+    page.owners = Answer::Refused(call::Refusal {
+        what: "GETFSMAP".to_owned(),
+        errno: 5,
+    });
+    assert_eq!(plain(&said(|_| {}), &page).owners, None);
+}
+
+#[test]
+fn a_page_was_faulted_in_or_nobody_ever_mapped_the_file() {
+    let faulted = |present: bool, was_mapped: bool| {
+        let facts = facts(
+            &said(|_| {}),
+            &page(present, false),
+            MappingKind::Shared,
+            |names, _| {
+                if was_mapped {
+                    names.map("a");
+                }
+            },
+        );
+        facts.owners.unwrap()[0].faulted
+    };
+    assert_eq!(faulted(true, true), Some(true));
+    assert_eq!(faulted(false, false), Some(false));
+    assert_eq!(
+        faulted(false, true),
+        None,
+        "its entry may be gone, and the page still associated"
+    );
+}
+
+#[test]
+fn the_state_of_the_mount() {
+    let state = |said: &call::Facts, frozen: bool| {
+        let facts = facts(said, &page(false, false), MappingKind::Shared, |_, mounting| {
+            mounting.frozen = frozen;
+        });
+        match facts.filesystem {
+            Filesystem::Mounted(mounted) => Some((mounted.state, mounted.stack)),
+            _ => None,
+        }
+    };
+    let plain = Between::Plain;
+    assert_eq!(state(&said(|_| {}), false), Some((MountState::ReadWrite, plain)));
+    assert_eq!(state(&said(|_| {}), true), Some((MountState::Frozen, plain)));
+    let down = said(|said| said.mount.shut_down = true);
+    assert_eq!(state(&down, true), Some((MountState::ShutDown, plain)));
+    let read_only = said(|said| {
+        if let Some(mounted) = &mut said.mount.mounted {
+            mounted.options = vec!["ro".to_owned()];
+        }
+    });
+    assert_eq!(state(&read_only, false), Some((MountState::ReadOnly, plain)));
+    assert_eq!(state(&said(|said| said.mount.mounted = None), false), None);
+}
+
+#[test]
+fn files_say_who_covers_a_page_where_no_map_does() {
+    let covered = |offset: u64| coverings(FsOffset(offset), &[record(INODE)], &said(|_| {}));
+    let at = |offset| Spot {
+        mapping: 0,
+        offset: MappingOffset(offset),
+    };
+    assert_eq!(covered(0x19000), [("alice".to_owned(), at(0x1000))]);
+    assert_eq!(covered(0x17000), [], "before the extent");
+    assert_eq!(covered(0x21_8000), [], "behind it");
+    assert_eq!(coverings(FsOffset(0x19000), &[record(132)], &said(|_| {})), []);
+}

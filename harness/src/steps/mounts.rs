@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What is done to the mount.
+
+use super::operate::brought;
+use super::{OPERATION, Scene, Trouble};
+use crate::nvdimm::{self, Dax, MOUNT_POINT, NvdimmError};
+use crate::observe::evidence::{Brought, Tried};
+use guest_agent::call::{
+    AskMount, ChangeMount, GoingDown, MarkTrace, MountChange, Outcome as Answer, Unmount,
+};
+use testcases::{Flush, Operation, Template, Xfs};
+
+/// The filesystem under test, as far as the harness has a hand in it.
+#[derive(Debug)]
+pub(super) struct Mounting {
+    /// Whether it is mounted.
+    pub(super) mounted: bool,
+    /// Trace lines before the latest mount.
+    pub(super) since: usize,
+    /// The options of the latest mount.
+    pub(super) options: String,
+    /// Whether a file that is made in it is DAX.
+    pub(super) dax: Dax,
+    /// Whether the case has frozen it.
+    pub(super) frozen: bool,
+}
+
+impl Mounting {
+    /// As a template leaves it.
+    pub(super) fn of_template(template: &Template) -> Self {
+        let (mounted, options) = match template {
+            Template::Xfs(xfs) => (true, xfs.mount.clone()),
+            Template::Unmounted { .. } => (false, Xfs::default().mount),
+        };
+        Self {
+            mounted,
+            since: 0,
+            options,
+            dax: Dax::Absent,
+            frozen: false,
+        }
+    }
+}
+
+impl Scene<'_> {
+    pub(super) async fn change_mount(&mut self, operation: &Operation) -> Result<Tried, Trouble> {
+        match operation {
+            Operation::Mount(spec) => self.mount(spec.options.clone()).await,
+            Operation::Unmount => self.unmount().await,
+            Operation::Remount { options } => {
+                let change = MountChange::Remount {
+                    options: options.clone(),
+                };
+                let tried = self.change(change).await?;
+                if matches!(tried, Tried::Succeeded(_)) {
+                    self.mounting.options.clone_from(options);
+                }
+                Ok(tried)
+            }
+            Operation::Freeze | Operation::Thaw => {
+                let freeze = matches!(operation, Operation::Freeze);
+                let change = if freeze {
+                    MountChange::Freeze
+                } else {
+                    MountChange::Thaw
+                };
+                let tried = self.change(change).await?;
+                if matches!(tried, Tried::Succeeded(_)) {
+                    self.mounting.frozen = freeze;
+                }
+                Ok(tried)
+            }
+            Operation::Shutdown { flush } => {
+                self.change(MountChange::ShutDown(match flush {
+                    Flush::Default => GoingDown::Default,
+                    Flush::Log => GoingDown::LogFlush,
+                    Flush::Nolog => GoingDown::NoLogFlush,
+                }))
+                .await
+            }
+            other => Err(Trouble::Harness(format!("{other:?} is no change of a mount"))),
+        }
+    }
+
+    async fn change(&self, change: MountChange) -> Result<Tried, Trouble> {
+        let at = MOUNT_POINT.to_owned();
+        Ok(brought(self.call(ChangeMount { at, change }).await?, |()| {
+            Brought::Nothing
+        }))
+    }
+
+    async fn unmount(&mut self) -> Result<Tried, Trouble> {
+        self.learn_inodes().await?;
+        let at = MOUNT_POINT.to_owned();
+        let answer = self.call(Unmount { at }).await?;
+        if answer == Answer::Done(()) {
+            self.mounting.mounted = false;
+            self.mounting.frozen = false;
+        }
+        Ok(brought(answer, |()| Brought::Nothing))
+    }
+
+    async fn mount(&mut self, options: Option<String>) -> Result<Tried, Trouble> {
+        let options = options.unwrap_or_else(|| self.mounting.options.clone());
+        let since = self.call(MarkTrace {}).await?;
+        let answer = nvdimm::mount(&self.guest.agent, self.stack, &options, OPERATION).await?;
+        if answer == Answer::Done(()) {
+            self.names.mounted();
+            self.mounting = Mounting {
+                mounted: true,
+                since,
+                options,
+                dax: self.proof_of_dax().await?,
+                frozen: false,
+            };
+            let at = MOUNT_POINT.to_owned();
+            if let geometry @ Some(_) = self.call(AskMount { at }).await?.geometry {
+                self.geometry = geometry;
+            }
+        }
+        Ok(brought(answer, |()| Brought::Nothing))
+    }
+
+    /// Is a file of this mount DAX? The proof that every template has may be gone: a case may have made another filesystem, and
+    /// what is mounted may not be readable at all. What cannot be proved is not taken for DAX.
+    async fn proof_of_dax(&self) -> Result<Dax, Trouble> {
+        const NOT_THERE: i32 = 2;
+        let agent = &self.guest.agent;
+        let proof = match nvdimm::still_dax(agent).await {
+            Err(NvdimmError::Proof(refusal)) if refusal.errno == NOT_THERE => {
+                nvdimm::prove_dax(agent, self.stack).await
+            }
+            other => other,
+        };
+        match proof {
+            Ok(dax) => Ok(dax),
+            Err(NvdimmError::Proof(_)) => Ok(Dax::Absent),
+            Err(other) => Err(other.into()),
+        }
+    }
+}

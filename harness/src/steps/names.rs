@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the harness knows of the case's files without asking the guest: their names, and which inodes those are.
+//!
+//! A file that nobody has touched since the mount is not in core, and some cases are about just that. So its inode's number is
+//! learned before it can be forgotten by the kernel, and what is known of it is not asked again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use testcases::{FilePath, Operation, Sync};
+
+/// What a name leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+}
+
+/// Something that has a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Named {
+    /// What it is.
+    pub(super) kind: Kind,
+    /// Its inode's number, once that has been asked.
+    pub(super) inode: Option<u64>,
+}
+
+/// The names that the case has made.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    known: BTreeMap<String, Named>,
+    /// Those that an operation has looked up since the latest mount.
+    touched: BTreeSet<String>,
+    /// Those that a victim has mapped since then.
+    mapped: BTreeSet<String>,
+}
+
+impl Names {
+    pub(super) fn get(&self, path: &str) -> Option<Named> {
+        self.known.get(path).copied()
+    }
+
+    /// All of them, in order.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, Named)> {
+        self.known.iter().map(|(path, named)| (path.as_str(), *named))
+    }
+
+    /// Those whose inodes' numbers are not known yet.
+    pub(super) fn without_number(&self) -> Vec<String> {
+        let unknown = self.known.iter().filter(|(_, named)| named.inode.is_none());
+        unknown.map(|(path, _)| path.clone()).collect()
+    }
+
+    pub(super) fn number(&mut self, path: &str, inode: u64) {
+        if let Some(named) = self.known.get_mut(path) {
+            named.inode = Some(inode);
+        }
+    }
+
+    /// Has no operation looked the name up since the latest mount?
+    pub(super) fn is_untouched(&self, path: &str) -> bool {
+        !self.touched.contains(path)
+    }
+
+    /// Something looks this name up.
+    pub(super) fn touch(&mut self, path: &str) {
+        self.touched.insert(path.to_owned());
+    }
+
+    /// A victim maps it.
+    pub(super) fn map(&mut self, path: &str) {
+        self.touch(path);
+        self.mapped.insert(path.to_owned());
+    }
+
+    /// Has any victim mapped it since the latest mount?
+    pub(super) fn was_mapped(&self, path: &str) -> bool {
+        self.mapped.contains(path)
+    }
+
+    /// The filesystem has just been mounted: nothing of it is in core.
+    pub(super) fn mounted(&mut self) {
+        self.touched.clear();
+        self.mapped.clear();
+    }
+
+    /// This operation is about to be done: it looks names up.
+    pub(super) fn begin(&mut self, operation: &Operation) {
+        for path in paths(operation) {
+            self.touched.insert(path.as_str().to_owned());
+        }
+    }
+
+    /// This operation has succeeded.
+    pub(super) fn done(&mut self, operation: &Operation) {
+        match operation {
+            Operation::WriteFile(write) => self.make(&write.file, Kind::File),
+            Operation::Create { file } => self.make(file, Kind::File),
+            Operation::Fragment(fragment) => self.make(&fragment.file, Kind::File),
+            Operation::Reflink(link) => self.make(&link.to, Kind::File),
+            Operation::Mkdir { directory } => self.make(directory, Kind::Directory),
+            Operation::Symlink { at, .. } => self.make(at, Kind::Symlink),
+            Operation::Unlink { file } => self.forget(file),
+            Operation::Rmdir { directory } => self.forget(directory),
+            Operation::Link(link) => {
+                if let Some(named) = self.get(link.from.as_str()) {
+                    self.known.insert(link.to.as_str().to_owned(), named);
+                }
+            }
+            Operation::Rename(rename) => self.rename(&rename.from, &rename.to),
+            _ => {}
+        }
+    }
+
+    fn make(&mut self, path: &FilePath, kind: Kind) {
+        let named = Named { kind, inode: None };
+        self.known.insert(path.as_str().to_owned(), named);
+    }
+
+    fn forget(&mut self, path: &FilePath) {
+        self.known.remove(path.as_str());
+    }
+
+    /// With a directory everything below it moves.
+    fn rename(&mut self, from: &FilePath, to: &FilePath) {
+        let moved: Vec<(String, String)> = self
+            .known
+            .keys()
+            .filter_map(|path| Some((path.clone(), path.parse::<FilePath>().ok()?.moved(from, to)?)))
+            .map(|(old, new)| (old, new.as_str().to_owned()))
+            .collect();
+        for (old, new) in moved {
+            if let Some(named) = self.known.remove(&old) {
+                self.known.insert(new.clone(), named);
+            }
+            for set in [&mut self.touched, &mut self.mapped] {
+                if set.remove(&old) {
+                    set.insert(new.clone());
+                }
+            }
+        }
+    }
+}
+
+/// The names that an operation looks up, or makes.
+fn paths(operation: &Operation) -> Vec<&FilePath> {
+    match operation {
+        Operation::WriteFile(write) => vec![&write.file],
+        Operation::Write(write) => vec![&write.file],
+        Operation::Read(read) => vec![&read.file],
+        Operation::Create { file }
+        | Operation::Readlink { file }
+        | Operation::Unlink { file }
+        | Operation::Stat { file }
+        | Operation::Open { file }
+        | Operation::Close { file }
+        | Operation::Sync(Sync::File(file) | Sync::Data(file)) => vec![file],
+        Operation::Mkdir { directory } | Operation::Rmdir { directory } => vec![directory],
+        Operation::List { directory } => directory.iter().collect(),
+        Operation::Symlink { at, .. } => vec![at],
+        Operation::Rename(pair) | Operation::Link(pair) | Operation::Reflink(pair) => {
+            vec![&pair.from, &pair.to]
+        }
+        Operation::ReflinkRange(ranges) | Operation::Dedupe(ranges) | Operation::Copy(ranges) => {
+            vec![&ranges.from, &ranges.to]
+        }
+        Operation::Allocate(allocate) => vec![&allocate.file],
+        Operation::Punch(range)
+        | Operation::Zero(range)
+        | Operation::Collapse(range)
+        | Operation::Insert(range)
+        | Operation::Unshare(range) => vec![&range.file],
+        Operation::Truncate(truncate) => vec![&truncate.file],
+        Operation::Fragment(fragment) => vec![&fragment.file],
+        Operation::SetXattr(set) => vec![&set.file],
+        Operation::GetXattr(of) | Operation::RemoveXattr(of) => vec![&of.file],
+        Operation::SetFlags(set) => vec![&set.file],
+        Operation::Sync(Sync::Filesystem)
+        | Operation::DropCaches
+        | Operation::Mount(_)
+        | Operation::Unmount
+        | Operation::Remount { .. }
+        | Operation::Freeze
+        | Operation::Thaw
+        | Operation::Shutdown { .. }
+        | Operation::Repair
+        | Operation::Run(_)
+        | Operation::Sysctl { .. }
+        | Operation::Set(_)
+        | Operation::Touch(_)
+        | Operation::Store(_)
+        | Operation::Unmap { .. }
+        | Operation::Policy(_)
+        | Operation::Advise(_) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testcases::FromTo;
+
+    fn path(text: &str) -> FilePath {
+        text.parse().unwrap()
+    }
+
+    fn pair(from: &str, to: &str) -> FromTo {
+        FromTo {
+            from: path(from),
+            to: path(to),
+        }
+    }
+
+    fn names() -> Names {
+        let mut names = Names::default();
+        names.done(&Operation::Mkdir { directory: path("d") });
+        for file in ["d/a", "da", "b"] {
+            let operation = Operation::Create { file: path(file) };
+            names.begin(&operation);
+            names.done(&operation);
+        }
+        names.number("d/a", 131);
+        names
+    }
+
+    #[test]
+    fn a_directory_takes_with_it_what_is_in_it() {
+        let mut names = names();
+        names.done(&Operation::Rename(pair("d", "e")));
+        assert_eq!(names.get("d/a"), None);
+        assert_eq!(names.get("e/a").and_then(|named| named.inode), Some(131));
+        assert!(names.get("da").is_some(), "a name that only begins alike stays");
+        assert!(!names.is_untouched("e/a"));
+    }
+
+    #[test]
+    fn a_second_name_is_the_same_inode_and_a_new_file_is_not() {
+        let mut names = names();
+        names.done(&Operation::Link(pair("d/a", "c")));
+        assert_eq!(names.get("c").and_then(|named| named.inode), Some(131));
+        names.done(&Operation::Unlink { file: path("d/a") });
+        assert_eq!(names.get("d/a"), None);
+        names.done(&Operation::Create { file: path("d/a") });
+        assert_eq!(names.get("d/a").and_then(|named| named.inode), None);
+        assert_eq!(names.without_number(), ["b", "d", "d/a", "da"]);
+    }
+
+    #[test]
+    fn a_mount_forgets_who_was_looked_up() {
+        let mut names = names();
+        assert!(!names.is_untouched("b"));
+        names.mounted();
+        assert!(names.is_untouched("b"));
+        names.begin(&Operation::Stat { file: path("b") });
+        assert!(!names.is_untouched("b"));
+    }
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Whether the filesystem is mounted, and frozen, when something is done to it.
+
+use std::ops::Range;
+
+use super::Walk;
+use crate::diagnostic::Diagnostic;
+use crate::model::{Operation, Outcome, Template};
+
+/// Whether the filesystem is mounted, and which step made it so.
+enum Mounted {
+    FromTheStart,
+    Since(Range<usize>),
+    NotSince(Range<usize>),
+}
+
+/// What is known of the mount.
+pub(super) struct Mounts {
+    mounted: Mounted,
+    frozen: Option<Range<usize>>,
+}
+
+impl Mounts {
+    /// As the template leaves it; `span` is where that is said.
+    pub(super) fn new(template: &Template, span: &Range<usize>) -> Self {
+        Self {
+            mounted: match template {
+                Template::Xfs(_) => Mounted::FromTheStart,
+                Template::Unmounted { .. } => Mounted::NotSince(span.clone()),
+            },
+            frozen: None,
+        }
+    }
+}
+
+impl Walk<'_> {
+    pub(super) fn needs_mount(&mut self, span: Range<usize>) {
+        if let Mounted::NotSince(unmounted) = &self.mounts.mounted {
+            self.found.push(
+                Diagnostic::new("the filesystem is not mounted here")
+                    .at(span, "needs the filesystem")
+                    .see(unmounted.clone(), "unmounted since here")
+                    .help("put `- mount: {}` before it"),
+            );
+        }
+    }
+
+    /// Whether something that changes the filesystem would wait for ever.
+    pub(super) fn needs_thaw(&mut self, span: Range<usize>) {
+        if let Some(frozen) = &self.mounts.frozen {
+            self.found.push(
+                Diagnostic::new("the filesystem is frozen here, and this would wait until it is not")
+                    .at(span, "would never end")
+                    .see(frozen.clone(), "frozen since here")
+                    .help("put `- thaw: {}` before it"),
+            );
+        }
+    }
+
+    /// Mounting, unmounting, freezing and thawing; `span` is where it stands.
+    pub(super) fn mounting(&mut self, operation: &Operation, span: Range<usize>, outcome: &Outcome) {
+        match operation {
+            Operation::Mount(_) => self.mount(span, outcome),
+            Operation::Unmount => self.unmount(span, outcome),
+            Operation::Repair if !matches!(self.mounts.mounted, Mounted::NotSince(_)) => {
+                self.found.push(
+                    Diagnostic::new("xfs_repair needs the filesystem unmounted")
+                        .at(span, "mounted here")
+                        .help("put `- unmount: {}` before it"),
+                );
+            }
+            Operation::Freeze => {
+                if let Some(first) = &self.mounts.frozen {
+                    self.found.push(
+                        Diagnostic::new("the filesystem is frozen already")
+                            .at(span, "frozen a second time")
+                            .see(first.clone(), "first frozen here")
+                            .help("put `- thaw: {}` before it"),
+                    );
+                } else if outcome.is_success() {
+                    self.mounts.frozen = Some(span);
+                }
+            }
+            Operation::Thaw => {
+                if self.mounts.frozen.is_none() && outcome.is_success() {
+                    self.found.push(
+                        Diagnostic::new("the filesystem is not frozen here")
+                            .at(span, "nothing to thaw")
+                            .help("put `- freeze: {}` before it"),
+                    );
+                } else if outcome.is_success() {
+                    self.mounts.frozen = None;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn mount(&mut self, span: Range<usize>, outcome: &Outcome) {
+        let diagnostic =
+            Diagnostic::new("the filesystem is mounted already").at(span.clone(), "mounted a second time");
+        match &self.mounts.mounted {
+            Mounted::FromTheStart => {
+                self.found
+                    .push(diagnostic.help("a case starts mounted: put `- unmount: {}` before it"));
+            }
+            Mounted::Since(mounted) => {
+                let diagnostic = diagnostic.see(mounted.clone(), "mounted since here");
+                self.found.push(diagnostic.help("put `- unmount: {}` before it"));
+            }
+            Mounted::NotSince(_) => {
+                if outcome.is_success() {
+                    self.mounts.mounted = Mounted::Since(span);
+                }
+            }
+        }
+    }
+
+    fn unmount(&mut self, span: Range<usize>, outcome: &Outcome) {
+        if let Mounted::NotSince(unmounted) = &self.mounts.mounted {
+            self.found.push(
+                Diagnostic::new("the filesystem is not mounted here")
+                    .at(span, "unmounted a second time")
+                    .see(unmounted.clone(), "unmounted since here")
+                    .help("put `- mount: {}` between the two"),
+            );
+            return;
+        }
+        if !outcome.is_success() {
+            return;
+        }
+        self.not_busy(&span);
+        self.mounts.mounted = Mounted::NotSince(span);
+    }
+
+    /// Nobody must use the filesystem any more.
+    fn not_busy(&mut self, span: &Range<usize>) {
+        let mapping = self.victims.mapping();
+        if let Some(((first, _), rest)) = mapping.split_first() {
+            let names = rest
+                .iter()
+                .fold(first.to_string(), |names, (name, _)| format!("{names}, {name}"));
+            let mut diagnostic = Diagnostic::new("a filesystem with a mapped file cannot be unmounted")
+                .at(span.clone(), "would fail with EBUSY")
+                .help(format!("put `- release: [{names}]` before it"));
+            for (name, declared) in &mapping {
+                diagnostic = diagnostic.see(declared.clone(), format!("`{name}` still maps its file"));
+            }
+            self.found.push(diagnostic);
+        }
+        let open: Vec<_> = self.files.opened().collect();
+        if let Some((file, _)) = open.first() {
+            let mut diagnostic = Diagnostic::new("a filesystem with an open file cannot be unmounted")
+                .at(span.clone(), "would fail with EBUSY")
+                .help(format!("put `- close: {{ file: {file} }}` before it"));
+            for (file, opened) in &open {
+                diagnostic = diagnostic.see((*opened).clone(), format!("`{file}` is open since here"));
+            }
+            self.found.push(diagnostic);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The signals that a case foretells.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Place;
+use crate::value::{Count, ThreadName};
+
+/// A SIGBUS that a victim gets.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct SignalExpectation {
+    /// The signal's `si_code`.
+    pub code: BusCode,
+    /// The signal's `si_addr`, as a place of the victim's mappings.
+    pub at: Place,
+    /// The signal's `si_addr_lsb`: the error spans 2 to the power of this many bytes (12 is one page, 21 is 2 MiB).
+    pub lsb: Option<u8>,
+    /// The thread that gets it; any of the victim's if absent.
+    pub thread: Option<ThreadName>,
+    /// How often it comes in a row.
+    pub times: Count,
+}
+
+/// The `si_code` of a SIGBUS (include/uapi/asm-generic/siginfo.h).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum BusCode {
+    /// A memory error was found, action optional.
+    #[serde(rename = "BUS_MCEERR_AO")]
+    MceerrAo,
+    /// A memory error was consumed, action required.
+    #[serde(rename = "BUS_MCEERR_AR")]
+    MceerrAr,
+    /// There is no memory behind the address.
+    #[serde(rename = "BUS_ADRERR")]
+    Adrerr,
+}
+
+impl BusCode {
+    /// The number in `si_code`.
+    pub const fn number(self) -> i32 {
+        match self {
+            Self::Adrerr => 2,
+            Self::MceerrAr => 4,
+            Self::MceerrAo => 5,
+        }
+    }
+
+    /// The code of this number, if it is one of those that a case can expect.
+    pub fn from_number(number: i32) -> Option<Self> {
+        [Self::Adrerr, Self::MceerrAr, Self::MceerrAo]
+            .into_iter()
+            .find(|code| code.number() == number)
+    }
+}
+
+impl fmt::Display for BusCode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::MceerrAo => "BUS_MCEERR_AO",
+            Self::MceerrAr => "BUS_MCEERR_AR",
+            Self::Adrerr => "BUS_ADRERR",
+        })
+    }
+}
+
+/// The signal that ends a process that has no handler for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum DeadlySignal {
+    /// The memory error itself, by its default action.
+    #[serde(rename = "SIGBUS")]
+    Sigbus,
+    /// What the kernel sends when it cannot tell the process where the error is (mm/memory-failure.c:kill_procs).
+    #[serde(rename = "SIGKILL")]
+    Sigkill,
+}
+
+impl DeadlySignal {
+    /// Its number on x86.
+    pub const fn number(self) -> i32 {
+        match self {
+            Self::Sigbus => 7,
+            Self::Sigkill => 9,
+        }
+    }
+}
+
+impl fmt::Display for DeadlySignal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Sigbus => "SIGBUS",
+            Self::Sigkill => "SIGKILL",
+        })
+    }
+}

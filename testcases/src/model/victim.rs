@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The processes that map files and report every signal they get.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::value::{Bytes, FilePath, ThreadName, VictimName};
+
+/// A process in the guest that maps files, touches pages of them, and reports every signal it gets.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct VictimSpec {
+    /// How the case calls the process.
+    pub name: VictimName,
+    /// What it maps, at least one; `map: N` elsewhere counts these from 0.
+    pub maps: Vec<Mapping>,
+    /// The bytes that it reads through its mappings, in order, so that the pages there are present.
+    pub touches: Vec<Place>,
+    /// The bytes that it then writes, each with what it reads there already, so that the pages are present and writable.
+    pub stores: Vec<Place>,
+    /// When its first thread wants to hear of a memory error.
+    pub kill: KillPolicy,
+    /// What it does about a SIGBUS.
+    pub sigbus: Disposition,
+    /// The size of page by which every place that it touches or stores to must be mapped; proved, or the case is untestable.
+    pub page: Option<PageSize>,
+    /// Further threads, which do nothing but wait, each with its own policy.
+    pub threads: BTreeMap<ThreadName, KillPolicy>,
+}
+
+/// A part of a file in the memory of a victim.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Mapping {
+    /// The file.
+    pub file: FilePath,
+    /// The first byte of the file that is mapped, a multiple of 4 KiB.
+    pub offset: Bytes,
+    /// How much is mapped; to the end of the file if absent.
+    pub length: Option<Bytes>,
+    /// How stores are taken.
+    pub mapping: MappingKind,
+    /// What the process may do with it.
+    pub access: Access,
+}
+
+/// How a mapping takes stores.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MappingKind {
+    /// MAP_SHARED: they go to the file.
+    #[default]
+    Shared,
+    /// MAP_PRIVATE: they go to a copy of the page.
+    Private,
+    /// MAP_SHARED_VALIDATE and MAP_SYNC: they go to the file, whose metadata is on the medium before the store succeeds.
+    Sync,
+}
+
+impl MappingKind {
+    /// The word that a case writes.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::Private => "private",
+            Self::Sync => "sync",
+        }
+    }
+}
+
+/// What a process may do with its mapping.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// PROT_READ.
+    #[default]
+    Read,
+    /// PROT_READ and PROT_WRITE.
+    Write,
+}
+
+/// A byte of one of a victim's mappings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Place {
+    /// Which mapping, counted from 0.
+    pub map: u32,
+    /// The byte, counted from the start of the mapping.
+    pub at: Bytes,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.map {
+            0 => self.at.fmt(formatter),
+            map => write!(formatter, "{} of mapping {map}", self.at),
+        }
+    }
+}
+
+/// A byte of a mapping, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct VictimPlace {
+    /// The victim.
+    pub victim: VictimName,
+    /// Where in its mappings.
+    pub place: Place,
+}
+
+/// A process's memory-failure policy (prctl(2), PR_MCE_KILL).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KillPolicy {
+    /// As soon as the kernel knows (PR_MCE_KILL_EARLY).
+    Early,
+    /// Only when it touches the page (PR_MCE_KILL_LATE).
+    Late,
+    /// Whatever vm.memory_failure_early_kill says (PR_MCE_KILL_DEFAULT).
+    #[default]
+    Default,
+}
+
+impl KillPolicy {
+    /// The word that a case writes.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Early => "early",
+            Self::Late => "late",
+            Self::Default => "default",
+        }
+    }
+}
+
+/// What a process does about a SIGBUS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Disposition {
+    /// A handler writes it down; the process goes on.
+    #[default]
+    Handler,
+    /// SIG_DFL: it dies.
+    Default,
+    /// SIG_IGN: it is thrown away.
+    Ignored,
+    /// It has a handler, and is blocked: it waits.
+    Blocked,
+}
+
+impl Disposition {
+    /// The word that a case writes.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Handler => "handler",
+            Self::Default => "default",
+            Self::Ignored => "ignored",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+/// The size of page by which something is mapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum PageSize {
+    /// 4 KiB: an entry in the page table (PTE).
+    #[serde(rename = "4KiB")]
+    Base,
+    /// 2 MiB: an entry in the page middle directory (PMD).
+    #[serde(rename = "2MiB")]
+    Huge,
+}
+
+impl PageSize {
+    /// Its size.
+    pub const fn bytes(self) -> Bytes {
+        match self {
+            Self::Base => Bytes(1 << 12),
+            Self::Huge => Bytes(1 << 21),
+        }
+    }
+}
+
+impl fmt::Display for PageSize {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.bytes().fmt(formatter)
+    }
+}
+
+/// A process that a victim makes with fork(2): a victim itself, with the same mappings, disposition and policy.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a mapping like `{ victim: alice, child: amy }`"
+)]
+pub struct ForkSpec {
+    /// Who forks.
+    pub victim: VictimName,
+    /// How the case calls the child.
+    pub child: VictimName,
+}
+
+/// The victims that end at this step.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Release {
+    /// At least one, each once.
+    pub victims: Vec<VictimName>,
+}
