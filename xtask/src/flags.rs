@@ -40,6 +40,8 @@ pub(crate) enum Command {
     /// first verdict. Asserts nothing. Exit status: 0 measured; 2 the command line is wrong; 3 it could not be measured;
     /// 130 interrupted.
     Bench(BenchFlags),
+    /// Build kernels to test
+    Kernel(KernelFlags),
 }
 
 #[derive(Debug, Args)]
@@ -139,6 +141,44 @@ pub(crate) struct BenchFlags {
     /// The qemu-system-x86_64 to use
     #[arg(long, value_name = "PATH", env = "TASTER_QEMU")]
     pub(crate) qemu: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) cache: CacheFlags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KernelFlags {
+    #[command(subcommand)]
+    pub(crate) command: KernelCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KernelCommand {
+    /// Configure a source tree with what a case needs, and build it
+    ///
+    /// A tree with a .config of its own keeps that, if it has all that is needed; otherwise what is lacking is laid over
+    /// it. Without a tree the source of a distribution's kernel is fetched and built below target/kernels. The last line
+    /// is the folder to give to `test --kernel`. Exit status: 0 built; 1 the source does not build; 2 the command line is
+    /// wrong; 3 this machine lacks something.
+    Build(KernelBuildFlags),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KernelBuildFlags {
+    /// The source tree
+    #[arg(long, value_name = "DIR", conflicts_with = "source")]
+    pub(crate) tree: Option<PathBuf>,
+    /// The distribution's kernel whose source to fetch, by name; by default the default kernel
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source: Option<String>,
+    /// Build in this folder instead of the tree (only as long as nothing was built in the tree itself)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// With KASAN, lockdep, and other watchmen
+    #[arg(long)]
+    pub(crate) debug: bool,
+    /// How many compilers at once; by default as many as there are processors
+    #[arg(long, short, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
     #[command(flatten)]
     pub(crate) cache: CacheFlags,
 }

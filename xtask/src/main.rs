@@ -6,6 +6,7 @@ mod check;
 mod doctor;
 mod flags;
 mod interrupt;
+mod kernel;
 mod report;
 mod select;
 mod test;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         Command::Doctor(flags) => doctor::run(&flags),
         Command::Report(flags) => report::run(&flags),
         Command::Bench(flags) => bench::run(flags),
+        Command::Kernel(flags) => kernel::run(flags),
     };
     match result {
         Ok(status) => ExitCode::from(status.code()),

@@ -24,14 +24,18 @@ pub(super) fn resolve(
     };
     let config = tree.join(".config");
     if !config.is_file() {
-        return Err(not(
-            "it has no .config; name the folder in which the kernel was built (its O= folder)".to_owned(),
-        ));
+        return Err(not(format!(
+            "it has no .config; name the folder in which the kernel was built (its O= folder), or build it: {}",
+            build_command(tree)
+        )));
     }
     let config = Config::parse(&std::fs::read_to_string(&config).during("read", &config)?);
     let (image, why_not) = choose_image(tree)?;
     let image = image.ok_or_else(|| {
-        not("it has neither vmlinux nor arch/x86/boot/bzImage; run `make` in it first".to_owned())
+        not(format!(
+            "it has neither vmlinux nor arch/x86/boot/bzImage; run `make` in it first, or {}",
+            build_command(tree)
+        ))
     })?;
     let bootable = Bootable::open(&image, cache, progress)?
         .because(why_not)
@@ -50,7 +54,11 @@ pub(super) fn resolve(
         Some(given) => inspect::locate_modules(given, &bootable.release)?,
         None => tree.to_owned(),
     };
-    assemble(shown(tree), commit(tree)?, bootable, Some(&folder))
+    let kernel = assemble(shown(tree), commit(tree)?, bootable, Some(&folder))?;
+    Ok(Kernel {
+        tree: Some(source_of(tree)),
+        ..kernel
+    })
 }
 
 /// The vmlinux if QEMU can enter it; else the bzImage, and why.
@@ -69,12 +77,22 @@ fn choose_image(tree: &Path) -> Result<(Option<PathBuf>, Option<String>), Error>
     }
 }
 
+/// Where the sources are, and with them git's data: an O= folder has a link there.
+fn source_of(tree: &Path) -> PathBuf {
+    let linked = std::fs::canonicalize(tree.join("source")).ok();
+    linked
+        .filter(|path| path.is_dir())
+        .unwrap_or_else(|| tree.to_owned())
+}
+
+/// What configures and builds a tree with all that is needed.
+pub(super) fn build_command(tree: &Path) -> String {
+    format!("cargo xtask kernel build --tree {}", tree.display())
+}
+
 /// The commit that is checked out, with `-dirty` if tracked files differ; `None` if it is no git tree, or no git.
 fn commit(tree: &Path) -> Result<Option<String>, Error> {
-    // An O= folder has a link `source` to where the sources, and with them git's data, are.
-    let source = Some(tree.join("source"))
-        .filter(|path| path.is_dir())
-        .unwrap_or_else(|| tree.to_owned());
+    let source = source_of(tree);
     if which::which("git").is_err() {
         return Ok(None);
     }

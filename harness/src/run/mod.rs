@@ -242,6 +242,11 @@ impl Run {
             cpu_model: Machine::CPU_MODEL.to_owned(),
             ..Environment::default()
         };
+        if kernel.tree.is_some() {
+            let commit = kernel.commit.as_deref().unwrap_or("no git commit");
+            self.teller
+                .note(format!("{}: release {}, {commit}", kernel.name, kernel.release));
+        }
         let version: KernelVersion = match kernel.version.parse() {
             Ok(version) => version,
             Err(error) => return self.all_broken(&kernel.name, &format!("{error}")),
@@ -409,8 +414,7 @@ fn precondition(case: &Case, kernel: &Kernel, version: &KernelVersion) -> Option
             case.kernel
         ));
     }
-    let missing: Vec<String> = kernel.missing.iter().map(ToString::to_string).collect();
-    (!missing.is_empty()).then(|| format!("this kernel lacks what is needed: {}", missing.join("; ")))
+    kernel.require_complete().err().map(|lacks| lacks.to_string())
 }
 
 /// How people call a case that runs.

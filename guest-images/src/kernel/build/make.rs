@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `make`, in a kernel's source tree.
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::complaint::{FirstComplaint, is_progress};
+use super::tools::Tools;
+use crate::child;
+use crate::error::{Error, IoContext};
+use crate::kernel::config::{Config, Setting};
+use crate::progress::{Progress, piece_of_work};
+
+/// All that a build printed, in the folder that was built in.
+const LOG: &str = ".taster-build.log";
+
+/// A tree and how to build it.
+pub(super) struct Make<'a> {
+    tree: &'a Path,
+    out: Option<&'a Path>,
+    tools: &'a Tools,
+    jobs: NonZeroUsize,
+}
+
+impl<'a> Make<'a> {
+    pub(super) fn new(
+        tree: &'a Path,
+        out: Option<&'a Path>,
+        tools: &'a Tools,
+        jobs: Option<NonZeroUsize>,
+    ) -> Self {
+        let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self {
+            tree,
+            out,
+            tools,
+            jobs: jobs.unwrap_or_else(processors),
+        }
+    }
+
+    /// Where configuration and kernel are.
+    pub(super) fn folder(&self) -> &Path {
+        self.out.unwrap_or(self.tree)
+    }
+
+    /// Runs one of Kconfig's targets; with `fragment`, over that instead of the `.config`.
+    pub(super) fn configure(&self, target: &str, fragment: Option<&Path>) -> Result<(), Error> {
+        let mut command = self.command(&[target]);
+        if let Some(fragment) = fragment {
+            command.env("KCONFIG_ALLCONFIG", fragment);
+        }
+        self.run(&mut command, "configuring", |_line| ())
+    }
+
+    /// Builds the kernel, and modules if it is configured to have any; how many files were compiled.
+    pub(super) fn build(&self, progress: &dyn Progress) -> Result<u64, Error> {
+        let targets = self.targets()?;
+        let what = format!(
+            "build {} ({}, {} at once)",
+            self.folder().display(),
+            targets.join(" and "),
+            self.jobs
+        );
+        piece_of_work(progress, "kernel", &what, || {
+            let mut compiled = 0;
+            let mut command = self.command(&targets);
+            command.arg(format!("-j{}", self.jobs));
+            self.run(&mut command, "building", |line| {
+                if is_progress(line) && matches!(line.split_whitespace().next(), Some("CC" | "AS")) {
+                    compiled += 1;
+                    progress.advanced("kernel", compiled, None, "files");
+                }
+            })?;
+            Ok(compiled)
+        })
+    }
+
+    /// What `uname -r` will say.
+    pub(super) fn release(&self) -> Result<String, Error> {
+        let path = self.folder().join("include/config/kernel.release");
+        Ok(fs::read_to_string(&path).during("read", &path)?.trim().to_owned())
+    }
+
+    /// A vmlinux is enough where QEMU can enter it, and saves compressing it.
+    fn targets(&self) -> Result<Vec<&'static str>, Error> {
+        let path = self.folder().join(".config");
+        let config = Config::parse(&fs::read_to_string(&path).during("read", &path)?);
+        let image = match config.setting("PVH") {
+            Setting::BuiltIn => "vmlinux",
+            Setting::Module | Setting::NotSet => "bzImage",
+        };
+        let mut targets = vec![image];
+        if config.has_modules() {
+            targets.push("modules");
+        }
+        Ok(targets)
+    }
+
+    fn command(&self, targets: &[&str]) -> Command {
+        // The shell lays both streams together, so that what is complained about stands in its order.
+        let mut command = child::command("sh");
+        command
+            .args(["-c", "exec make \"$@\" 2>&1", "make"])
+            .current_dir(self.tree)
+            .env("LC_ALL", "C")
+            // Another make's flags are none of ours.
+            .env_remove("MAKEFLAGS")
+            .env_remove("MAKELEVEL");
+        self.tools.equip(&mut command);
+        if let Some(out) = self.out {
+            let mut assignment = std::ffi::OsString::from("O=");
+            assignment.push(out);
+            command.arg(assignment);
+        }
+        command.args(targets);
+        command
+    }
+
+    fn run(&self, command: &mut Command, doing: &str, mut line: impl FnMut(&str)) -> Result<(), Error> {
+        let mut log = String::new();
+        let mut complaint = FirstComplaint::default();
+        let (status, _) = child::run_lines(command, |text| {
+            log.push_str(text);
+            log.push('\n');
+            complaint.take(text);
+            line(text);
+            Ok(())
+        })?;
+        let path: PathBuf = self.folder().join(LOG);
+        fs::write(&path, &log).during("write", &path)?;
+        if status.success() {
+            return Ok(());
+        }
+        if log.contains("No space left on device") {
+            return Err(Error::NoSpace {
+                path: self.folder().to_owned(),
+            });
+        }
+        Err(Error::DoesNotBuild {
+            tree: self.tree.to_owned(),
+            doing: doing.to_owned(),
+            complaint: complaint.text(),
+            log: path,
+        })
+    }
+}
