@@ -3,14 +3,14 @@
 
 use super::trial::{Signature, Trial, weigh};
 use crate::accel::Accelerator;
-use crate::run::{CASE_DEADLINE, Isolation, Request, Teller, run};
+use crate::run::{CASE_DEADLINE, Request, Stop, Teller, run};
 use guest_images::build::{BuildRequest, Built, Flavour, build};
 use guest_images::{Cache, Error, KernelSpec, Progress};
 use reports::{CaseResult, Event, Reader, Readers, Recorder};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use testcases::Case;
+use testcases::{Case, Isolation};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Lab<'a> {
     /// The cases that are run.
     pub cases: Vec<Case>,
+    /// A folder to build trees in; `None` to build them where they are.
+    pub build_in: Option<PathBuf>,
     /// Which configuration a tree gets that has none of its own.
     pub flavour: Flavour,
     /// A QEMU to use instead of the one that would be found.
@@ -51,11 +53,11 @@ pub enum Trouble {
 }
 
 impl Lab<'_> {
-    /// Builds a tree, in `out` or where it is.
-    pub fn build(&self, tree: &Path, out: Option<&Path>) -> Result<Built, Trouble> {
+    /// Builds a tree.
+    pub fn build(&self, tree: &Path) -> Result<Built, Trouble> {
         let request = BuildRequest {
             tree: tree.to_owned(),
-            out: out.map(Path::to_owned),
+            out: self.build_in.clone(),
             flavour: self.flavour,
             jobs: self.jobs,
         };
@@ -116,9 +118,11 @@ impl Lab<'_> {
             cache: self.cache.clone(),
             command: std::env::args().collect(),
         };
-        let ended = self
-            .runtime
-            .block_on(run(request, Arc::clone(&teller), self.cancel.clone()));
+        let stop = Stop {
+            at_once: self.cancel.clone(),
+            ..Stop::default()
+        };
+        let ended = self.runtime.block_on(run(request, Arc::clone(&teller), stop));
         teller.finish().map_err(everything)?;
         self.go_on()?;
         ended.map_err(|error| Trouble::ThisKernel(crate::steps::chain(&error)))?;
@@ -127,7 +131,7 @@ impl Lab<'_> {
         Ok(record.results)
     }
 
-    /// Builds the tree where it is, runs the cases, and weighs them. What is wrong with this kernel is an answer, too.
+    /// Builds the tree, runs the cases, and weighs them. What is wrong with this kernel is an answer, too.
     pub fn examine(
         &self,
         tree: &Path,
@@ -136,7 +140,7 @@ impl Lab<'_> {
         out: &Path,
     ) -> Result<Trial, Trouble> {
         let results = self
-            .build(tree, None)
+            .build(tree)
             .and_then(|built| self.run(&built.folder, rounds, out));
         match results {
             Ok(results) => Ok(weigh(&results, like)),

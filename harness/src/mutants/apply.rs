@@ -26,17 +26,19 @@ pub enum NotApplied {
 /// The text of the file with the defect in it.
 pub fn apply(mutant: &Mutant, text: &str) -> Result<String, NotApplied> {
     mutant.changes.iter().try_fold(text.to_owned(), |text, change| {
-        change_once(&text, mutant.within.as_deref(), change)
+        change_once(&text, &mutant.within, change)
     })
 }
 
-fn change_once(text: &str, within: Option<&str>, change: &Change) -> Result<String, NotApplied> {
+fn change_once(text: &str, within: &[String], change: &Change) -> Result<String, NotApplied> {
     let lines: Vec<&str> = text.lines().collect();
-    let range = match within {
-        Some(function) => {
-            body(&lines, function).ok_or_else(|| NotApplied::NoFunction(function.to_owned()))?
-        }
-        None => 0..lines.len(),
+    let range = if within.is_empty() {
+        0..lines.len()
+    } else {
+        within
+            .iter()
+            .find_map(|function| body(&lines, function))
+            .ok_or_else(|| NotApplied::NoFunction(within.join(" or ")))?
     };
     let wanted: Vec<Vec<&str>> = words_of(change.replace.lines());
     let shown = || reports::text::one_line(&change.replace);
@@ -129,7 +131,7 @@ mod tests {
         Mutant {
             name: "m".to_owned(),
             file: "a.c".into(),
-            within: within.map(str::to_owned),
+            within: within.iter().map(ToString::to_string).collect(),
             kernel: None,
             breaks: String::new(),
             shipped: None,
@@ -160,6 +162,13 @@ mod tests {
             removed,
             FILE.replace("\t\treturn 2;\n", "").replace("return 1;", ";")
         );
+    }
+
+    #[test]
+    fn a_function_may_have_had_other_names() {
+        let mut mutant = mutant(Some("older"), &[("return 1;", ";")]);
+        mutant.within.push("f".to_owned());
+        assert_eq!(apply(&mutant, FILE).unwrap(), FILE.replace("return 1;", ";"));
     }
 
     #[test]

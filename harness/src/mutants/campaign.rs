@@ -13,10 +13,24 @@ use std::path::{Path, PathBuf};
 pub struct Campaign<'a> {
     /// How trees are built and tested.
     pub lab: &'a Lab<'a>,
-    /// The source tree; nobody else works in it, and it is built where it is.
+    /// The source tree; nobody else works in it.
     pub tree: &'a Path,
     /// Where the records of the runs go.
     pub out: &'a Path,
+}
+
+/// In the tree while a file of it is broken: the file's name, and what was in it.
+const NOTE: &str = ".taster-mutant";
+
+/// After what was in the file.
+const END: &str = "\n<end>\n";
+
+fn write(path: &Path, text: &str) -> Result<(), CampaignError> {
+    fs::write(path, text).map_err(|source| CampaignError::File {
+        doing: "write",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Why a campaign cannot go on.
@@ -45,6 +59,32 @@ pub enum CampaignError {
 }
 
 impl Campaign<'_> {
+    /// Puts back what a campaign that was killed left broken. To be called before anything else.
+    pub fn mend(&self) -> Result<(), CampaignError> {
+        let note = self.tree.join(NOTE);
+        let Ok(text) = fs::read_to_string(&note) else {
+            return Ok(());
+        };
+        // A note that is not whole was written before the file was touched.
+        if let Some((file, original)) = text.split_once('\n')
+            && let Some(original) = original.strip_suffix(END)
+        {
+            write(&self.tree.join(file), original)?;
+        }
+        fs::remove_file(&note).map_err(|source| CampaignError::File {
+            doing: "remove",
+            path: note,
+            source,
+        })
+    }
+
+    fn remember(&self, file: &Path, original: &str) -> Result<(), CampaignError> {
+        write(
+            &self.tree.join(NOTE),
+            &format!("{}\n{original}{END}", file.display()),
+        )
+    }
+
     /// Builds and tests the unchanged tree; what it came to is what mutants are held against.
     pub fn unchanged(&self) -> Result<Vec<CaseResult>, CampaignError> {
         let results = self.test("unchanged")?;
@@ -89,16 +129,10 @@ impl Campaign<'_> {
             Ok(changed) => changed,
             Err(why) => return Ok(why.into()),
         };
-        let write = |text: &str| {
-            fs::write(&path, text).map_err(|source| CampaignError::File {
-                doing: "write",
-                path: path.clone(),
-                source,
-            })
-        };
-        write(&changed)?;
+        self.remember(&mutant.file, &text)?;
+        write(&path, &changed)?;
         let tested = self.test(&mutant.name);
-        write(&text)?;
+        self.mend()?;
         match tested {
             Ok(results) => Ok(Fate::of(mutant, unchanged, &results)),
             Err(Trouble::ThisKernel(why)) => Ok(Fate::DoesNotBuild { why }),
@@ -107,7 +141,7 @@ impl Campaign<'_> {
     }
 
     fn test(&self, name: &str) -> Result<Vec<CaseResult>, Trouble> {
-        let built = self.lab.build(self.tree, None)?;
+        let built = self.lab.build(self.tree)?;
         let rounds = self.lab.run(&built.folder, 1, &self.out.join(name))?;
         Ok(rounds.into_iter().flatten().collect())
     }

@@ -12,8 +12,9 @@ pub struct Mutant {
     pub name: String,
     /// The kernel's file that it is in, relative to the tree.
     pub file: PathBuf,
-    /// The function that it is in; absent, the whole file is searched.
-    pub within: Option<String>,
+    /// The function that it is in, by the names that versions have for it; the first that is there counts. Without any, the
+    /// whole file is searched.
+    pub within: Vec<String>,
     /// The kernels that have the code; others are passed over.
     pub kernel: Option<testcases::KernelRange>,
     /// The behaviour that it breaks.
@@ -43,7 +44,8 @@ pub struct Change {
 #[serde(deny_unknown_fields)]
 struct Written {
     file: PathBuf,
-    within: Option<String>,
+    #[serde(default)]
+    within: Names,
     kernel: Option<String>,
     breaks: String,
     shipped: Option<String>,
@@ -51,6 +53,20 @@ struct Written {
     noticed_by: Vec<String>,
     equivalent: Option<String>,
     changes: Vec<Change>,
+}
+
+/// One name, or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Names {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::Several(Vec::new())
+    }
 }
 
 /// Why a mutant cannot be read.
@@ -157,7 +173,10 @@ fn parse(text: &str, name: String) -> Result<Mutant, Wrong> {
     Ok(Mutant {
         name,
         file: written.file,
-        within: written.within,
+        within: match written.within {
+            Names::One(name) => vec![name],
+            Names::Several(names) => names,
+        },
         kernel,
         breaks: told(written.breaks),
         shipped: written.shipped.map(told),

@@ -156,7 +156,7 @@ mod tests {
         Mutant {
             name: "m".to_owned(),
             file: "a.c".into(),
-            within: None,
+            within: Vec::new(),
             kernel: None,
             breaks: "It breaks.".to_owned(),
             shipped: None,

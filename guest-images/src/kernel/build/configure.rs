@@ -12,7 +12,7 @@ use crate::kernel::config::Config;
 use crate::kernel::inspect;
 use crate::progress::{Progress, piece_of_work};
 
-/// Beside the `.config`: the digest of the one that we made.
+/// Beside the `.config`: the digests of the fragment and of the `.config` that we made of it.
 const STAMP: &str = ".taster-config";
 
 /// Where the owner's `.config` is kept when it had to be changed.
@@ -43,6 +43,14 @@ pub(super) fn configure(
     let folder = make.folder();
     let plan = plan(folder, flavour)?;
     let path = folder.join(".config");
+    if plan == Plan::Make && is_current(make, flavour) || plan == Plan::Leave && !kconfig_is_newer(make) {
+        let config = Config::parse(&fs::read_to_string(&path).during("read", &path)?);
+        return Ok(if plan == Plan::Leave {
+            Vec::new()
+        } else {
+            flavour.not_taken(&config)
+        });
+    }
     piece_of_work(
         progress,
         "configure",
@@ -76,7 +84,7 @@ pub(super) fn configure(
         return Ok(Vec::new());
     }
     let stamp = folder.join(STAMP);
-    fs::write(&stamp, hash::of_bytes(text.as_bytes())).during("write", &stamp)?;
+    fs::write(&stamp, stamp_of(flavour, &text)).during("write", &stamp)?;
     Ok(flavour.not_taken(&config))
 }
 
@@ -86,8 +94,11 @@ fn plan(folder: &Path, flavour: Flavour) -> Result<Plan, Error> {
         return Ok(Plan::Make);
     }
     let text = fs::read_to_string(&path).during("read", &path)?;
-    let ours =
-        fs::read_to_string(folder.join(STAMP)).is_ok_and(|stamp| stamp == hash::of_bytes(text.as_bytes()));
+    let ours = fs::read_to_string(folder.join(STAMP)).is_ok_and(|stamp| {
+        [Flavour::Plain, Flavour::Debug]
+            .map(|flavour| stamp_of(flavour, &text))
+            .contains(&stamp)
+    });
     let config = Config::parse(&text);
     let laid_over = folder.join(KEPT).exists();
     Ok(match flavour {
@@ -96,6 +107,41 @@ fn plan(folder: &Path, flavour: Flavour) -> Result<Plan, Error> {
         Flavour::Debug if flavour.not_taken(&config).is_empty() => Plan::Leave,
         _ => Plan::LayOver,
     })
+}
+
+/// What says that a `.config` was made by us, of this fragment.
+fn stamp_of(flavour: Flavour, config: &str) -> String {
+    let of = |text: &str| hash::of_bytes(text.as_bytes());
+    format!("{} {}\n", of(&flavour.text()), of(config))
+}
+
+/// Whether making our configuration again would give what is there.
+fn is_current(make: &Make<'_>, flavour: Flavour) -> bool {
+    let read = |name: &str| fs::read_to_string(make.folder().join(name));
+    let (Ok(stamp), Ok(config)) = (read(STAMP), read(".config")) else {
+        return false;
+    };
+    stamp == stamp_of(flavour, &config) && !kconfig_is_newer(make)
+}
+
+/// Whether a file that Kconfig read has been changed, or is gone, since the `.config` was written. They are listed in
+/// what Kconfig leaves for make (scripts/kconfig/confdata.c, conf_write_autoconf_cmd).
+fn kconfig_is_newer(make: &Make<'_>) -> bool {
+    let modified = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified());
+    let folder = make.folder();
+    let (Ok(config), Ok(list)) = (
+        modified(&folder.join(".config")),
+        fs::read_to_string(folder.join("include/config/auto.conf.cmd")),
+    ) else {
+        return true;
+    };
+    let mut files = list
+        .lines()
+        .skip_while(|line| !line.starts_with("deps_config"))
+        .skip(1)
+        .map_while(|line| line.strip_prefix('\t'))
+        .map(|line| line.trim_end_matches([' ', '\\']));
+    files.any(|file| modified(&make.tree().join(file)).map_or(true, |time| time > config))
 }
 
 fn from_nothing(make: &Make<'_>, flavour: Flavour) -> Result<(), Error> {
@@ -113,6 +159,7 @@ fn lay_over(make: &Make<'_>, flavour: Flavour, path: &Path) -> Result<(), Error>
 
 #[cfg(test)]
 mod tests {
+    use super::super::tools::Tools;
     use super::*;
 
     #[test]
@@ -127,11 +174,48 @@ mod tests {
         write(".config", &ours);
         assert_eq!(planned(Flavour::Plain), Plan::Leave);
         assert_eq!(planned(Flavour::Debug), Plan::LayOver);
-        write(STAMP, &hash::of_bytes(ours.as_bytes()));
+        write(STAMP, &stamp_of(Flavour::Plain, &ours));
         assert_eq!(planned(Flavour::Plain), Plan::Make);
         assert_eq!(planned(Flavour::Debug), Plan::Make);
         // Its owner has touched it since.
         write(".config", &format!("{ours}CONFIG_EXT4_FS=y\n"));
         assert_eq!(planned(Flavour::Plain), Plan::Leave);
+    }
+
+    #[test]
+    fn kconfig_is_asked_again_only_if_its_files_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (tree, out) = (folder.path().join("tree"), folder.path().join("out"));
+        fs::create_dir_all(out.join("include/config")).unwrap();
+        fs::create_dir_all(&tree).unwrap();
+        fs::write(tree.join("Kconfig"), "").unwrap();
+        let tools = Tools::of_host();
+        let make = Make::new(&tree, Some(&out), &tools, None);
+        assert!(kconfig_is_newer(&make));
+        fs::write(
+            out.join("include/config/auto.conf.cmd"),
+            "autoconfig := x\n\ndeps_config := \\\n\tKconfig \\\n\n$(autoconfig): $(deps_config)\n",
+        )
+        .unwrap();
+        let at = |name: &Path, seconds| {
+            let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            fs::File::options()
+                .append(true)
+                .create(true)
+                .open(name)
+                .unwrap()
+                .set_modified(time)
+                .unwrap();
+        };
+        at(&out.join(".config"), 100);
+        at(&tree.join("Kconfig"), 50);
+        assert!(!kconfig_is_newer(&make));
+        assert!(!is_current(&make, Flavour::Plain));
+        fs::write(out.join(STAMP), stamp_of(Flavour::Plain, "")).unwrap();
+        assert!(is_current(&make, Flavour::Plain) && !is_current(&make, Flavour::Debug));
+        at(&tree.join("Kconfig"), 150);
+        assert!(kconfig_is_newer(&make) && !is_current(&make, Flavour::Plain));
+        fs::remove_file(tree.join("Kconfig")).unwrap();
+        assert!(kconfig_is_newer(&make));
     }
 }

@@ -40,6 +40,11 @@ impl<'a> Make<'a> {
         }
     }
 
+    /// The source.
+    pub(super) fn tree(&self) -> &Path {
+        self.tree
+    }
+
     /// Where configuration and kernel are.
     pub(super) fn folder(&self) -> &Path {
         self.out.unwrap_or(self.tree)

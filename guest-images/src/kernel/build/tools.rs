@@ -120,6 +120,12 @@ impl Tools {
         })
     }
 
+    /// Those of the host, unseen.
+    #[cfg(test)]
+    pub(super) fn of_host() -> Self {
+        Self { fetched: None }
+    }
+
     /// Lets a command find them, and what it builds for the host use them.
     pub(super) fn equip(&self, command: &mut Command) {
         let Some(folder) = &self.fetched else { return };
