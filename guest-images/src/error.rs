@@ -68,13 +68,16 @@ pub enum Error {
         why: String,
     },
     /// A kernel's source is at fault: it does not configure, compile or link.
-    #[error("{} does not build; {doing} it ended with{}\nall of the output: {}", tree.display(), tail_of(complaint), log.display())]
+    #[error(
+        "{} does not build: {headline}{}\nall of the output: {}",
+        tree.display(), tail_of(complaint), log.display()
+    )]
     DoesNotBuild {
         /// The source tree.
         tree: PathBuf,
-        /// `building` or `configuring`.
-        doing: String,
-        /// The first thing that was complained about.
+        /// The first complaint in one line.
+        headline: String,
+        /// The first complaint with what was printed around it.
         complaint: String,
         /// Where all that the build printed is.
         log: PathBuf,

@@ -30,11 +30,9 @@ pub(crate) fn stop_at_panic() {
 pub(crate) fn run(flags: BisectStepFlags) -> ExitCode {
     match step(flags) {
         Ok(trial) => {
-            println!(
-                "bisect-step: {}: {}",
-                trial.outcome,
-                reports::text::one_line(&trial.why)
-            );
+            // All of it was printed before.
+            let why = trial.why.lines().next().unwrap_or_default();
+            println!("bisect-step: {}: {}", trial.outcome, reports::text::one_line(why));
             ExitCode::from(trial.outcome.status())
         }
         Err(Stopped { status, error }) => {

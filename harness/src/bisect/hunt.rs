@@ -128,7 +128,7 @@ pub enum NotFound {
 fn listed(candidates: &[(Commit, String)]) -> String {
     let lines: Vec<String> = candidates
         .iter()
-        .map(|(commit, why)| format!("\n  {commit}: {}", reports::text::one_line(why)))
+        .map(|(commit, why)| format!("\n  {commit}: {}", reports::text::one_line(&first_line(why))))
         .collect();
     lines.concat()
 }
@@ -232,7 +232,7 @@ impl Hunt<'_> {
             "{:.12} {}: {}",
             commit.id,
             trial.outcome,
-            first_lines(&trial.why)
+            first_line(&trial.why)
         ));
         self.journal.note(&commit.id, trial.clone())?;
         Ok(trial)
@@ -381,10 +381,9 @@ enum Confirmed {
     ParentIsBad(String),
 }
 
-/// A compiler's complaint has many lines; the first ones are what it is about.
-fn first_lines(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().take(4).collect();
-    lines.join("\n    ")
+/// A compiler's complaint has many lines; the first is what it is about.
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -41,6 +41,14 @@ impl FirstComplaint {
         }
     }
 
+    /// The line that complains; of an output without a known complaint, its last.
+    pub(super) fn headline(&self) -> String {
+        let found = self.found.iter().find(|line| complains(line));
+        found
+            .or(self.last.last())
+            .map_or_else(String::new, |line| line.trim().to_owned())
+    }
+
     /// What was found; of an output without a known complaint, its end.
     pub(super) fn text(self) -> String {
         let lines = if self.found.is_empty() {
@@ -84,10 +92,14 @@ fn complains(line: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn first(output: &str) -> String {
+    fn heard(output: &str) -> FirstComplaint {
         let mut complaint = FirstComplaint::default();
         output.lines().for_each(|line| complaint.take(line));
-        complaint.text()
+        complaint
+    }
+
+    fn first(output: &str) -> String {
+        heard(output).text()
     }
 
     #[test]
@@ -102,6 +114,14 @@ mod tests {
             "fs/dax.c: In function 'dax_fault':\nfs/dax.c:17:9: error: 'frob' undeclared (first use in this function)\n\
              \x20  17 |         frob();\n      |         ^~~~"
         );
+    }
+
+    #[test]
+    fn the_headline_is_the_line_that_complains() {
+        let output = "a.c: In function 'f':\na.c:1:2: error: no\n  1 | x\n";
+        assert_eq!(heard(output).headline(), "a.c:1:2: error: no");
+        assert_eq!(heard("one\ntwo\n").headline(), "two");
+        assert_eq!(heard("").headline(), "");
     }
 
     #[test]

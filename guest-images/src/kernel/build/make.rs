@@ -56,7 +56,7 @@ impl<'a> Make<'a> {
         if let Some(fragment) = fragment {
             command.env("KCONFIG_ALLCONFIG", fragment);
         }
-        self.run(&mut command, "configuring", |_line| ())
+        self.run(&mut command, |_line| ())
     }
 
     /// Builds the kernel, and modules if it is configured to have any; how many files were compiled.
@@ -72,7 +72,7 @@ impl<'a> Make<'a> {
             let mut compiled = 0;
             let mut command = self.command(&targets);
             command.arg(format!("-j{}", self.jobs));
-            self.run(&mut command, "building", |line| {
+            self.run(&mut command, |line| {
                 if is_progress(line) && matches!(line.split_whitespace().next(), Some("CC" | "AS")) {
                     compiled += 1;
                     progress.advanced("kernel", compiled, None, "files");
@@ -123,7 +123,7 @@ impl<'a> Make<'a> {
         command
     }
 
-    fn run(&self, command: &mut Command, doing: &str, mut line: impl FnMut(&str)) -> Result<(), Error> {
+    fn run(&self, command: &mut Command, mut line: impl FnMut(&str)) -> Result<(), Error> {
         let mut log = String::new();
         let mut complaint = FirstComplaint::default();
         let (status, _) = child::run_lines(command, |text| {
@@ -145,7 +145,7 @@ impl<'a> Make<'a> {
         }
         Err(Error::DoesNotBuild {
             tree: self.tree.to_owned(),
-            doing: doing.to_owned(),
+            headline: complaint.headline(),
             complaint: complaint.text(),
             log: path,
         })
