@@ -99,14 +99,14 @@ pub enum Error {
         why: String,
     },
     /// The kernel lacks what every case needs; building a guest for it would be in vain.
-    #[error("the kernel {name} lacks what is needed:{}{way_out}", list(missing))]
+    #[error("the kernel {name} lacks what is needed:{}{}", list(missing), on_its_own_line(way_out.as_deref()))]
     KernelLacks {
         /// The kernel's name.
         name: String,
         /// Each thing that is missing, with what it is for.
         missing: Vec<crate::MissingOption>,
-        /// What to do, on a line of its own; may be empty.
-        way_out: String,
+        /// What to do about it, if anything can be.
+        way_out: Option<String>,
     },
     /// A program of the host could not be started.
     #[error("cannot start `{program}`{way_out}")]
@@ -239,6 +239,10 @@ fn hint(nearest: Option<&str>) -> String {
     nearest
         .map(|name| format!(" (did you mean `{name}`?)"))
         .unwrap_or_default()
+}
+
+fn on_its_own_line(text: Option<&str>) -> String {
+    text.map(|text| format!("\n{text}")).unwrap_or_default()
 }
 
 fn list(missing: &[crate::MissingOption]) -> String {

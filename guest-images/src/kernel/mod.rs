@@ -52,9 +52,9 @@ pub struct Kernel {
     pub commit: Option<String>,
     /// What to give to QEMU's `-kernel`.
     pub boot: PathBuf,
-    /// The source tree that it was built from, if it was given as a build tree.
+    /// The command that completes its configuration and builds it again, if it was given as a build tree.
     #[serde(default)]
-    pub tree: Option<PathBuf>,
+    pub rebuild: Option<String>,
     /// What kind of file that is.
     pub boot_kind: BootKind,
     /// Why the compressed kernel has to be booted, if it has.
@@ -78,15 +78,10 @@ impl Kernel {
         Err(Error::KernelLacks {
             name: self.name.clone(),
             missing: self.missing.clone(),
-            way_out: self.way_out(),
-        })
-    }
-
-    /// What its owner can do about what is missing; empty for a kernel that somebody else built.
-    fn way_out(&self) -> String {
-        let command = self.tree.as_deref().map(tree::build_command);
-        command.map_or_else(String::new, |command| {
-            format!("\nset these and build again, or let it be done: {command}")
+            way_out: self
+                .rebuild
+                .as_ref()
+                .map(|command| format!("set these and build again, or let it be done: {command}")),
         })
     }
 }

@@ -56,7 +56,7 @@ pub(super) fn resolve(
     };
     let kernel = assemble(shown(tree), commit(tree)?, bootable, Some(&folder))?;
     Ok(Kernel {
-        tree: Some(source_of(tree)),
+        rebuild: Some(build_command(tree)),
         ..kernel
     })
 }
@@ -86,8 +86,14 @@ fn source_of(tree: &Path) -> PathBuf {
 }
 
 /// What configures and builds a tree with all that is needed.
-pub(super) fn build_command(tree: &Path) -> String {
-    format!("cargo xtask kernel build --tree {}", tree.display())
+fn build_command(tree: &Path) -> String {
+    let source = source_of(tree);
+    let command = format!("cargo xtask kernel build --tree {}", source.display());
+    if source == tree {
+        command
+    } else {
+        format!("{command} --out {}", tree.display())
+    }
 }
 
 /// The commit that is checked out, with `-dirty` if tracked files differ; `None` if it is no git tree, or no git.
@@ -158,6 +164,19 @@ mod tests {
             ("6.12.0-rc1+", "6.12.0-rc1")
         );
         assert!(kernel.why_not_vmlinux.is_some_and(|why| why.contains("bzip2")));
+        let command = kernel.rebuild.clone().unwrap();
+        assert!(
+            command.ends_with(&format!("kernel build --tree {}", tree.display())),
+            "{command}"
+        );
+        let source = folder.path().join("the-source");
+        std::fs::create_dir(&source).unwrap();
+        std::os::unix::fs::symlink(&source, tree.join("source")).unwrap();
+        let command = build_command(&tree);
+        let source = std::fs::canonicalize(&source).unwrap();
+        let expected = format!("--tree {} --out {}", source.display(), tree.display());
+        assert!(command.ends_with(&expected), "{command}");
+        std::fs::remove_file(tree.join("source")).unwrap();
         assert!(kernel.missing.iter().any(|one| one.option == "CONFIG_XFS_FS"));
         assert!(
             !kernel

@@ -242,7 +242,7 @@ impl Run {
             cpu_model: Machine::CPU_MODEL.to_owned(),
             ..Environment::default()
         };
-        if kernel.tree.is_some() {
+        if kernel.rebuild.is_some() {
             let commit = kernel.commit.as_deref().unwrap_or("no git commit");
             self.teller
                 .note(format!("{}: release {}, {commit}", kernel.name, kernel.release));
@@ -414,7 +414,17 @@ fn precondition(case: &Case, kernel: &Kernel, version: &KernelVersion) -> Option
             case.kernel
         ));
     }
-    kernel.require_complete().err().map(|lacks| lacks.to_string())
+    let missing: Vec<String> = kernel.missing.iter().map(ToString::to_string).collect();
+    let way_out = kernel.rebuild.as_ref();
+    let way_out = way_out
+        .map(|command| format!("; to complete it: {command}"))
+        .unwrap_or_default();
+    (!missing.is_empty()).then(|| {
+        format!(
+            "this kernel lacks what is needed: {}{way_out}",
+            missing.join("; ")
+        )
+    })
 }
 
 /// How people call a case that runs.

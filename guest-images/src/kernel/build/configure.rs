@@ -76,8 +76,9 @@ pub(super) fn configure(
         return Err(Error::KernelLacks {
             name: make.folder().display().to_string(),
             missing,
-            way_out: "\nthis version does not know them, or not together with the rest of the configuration"
-                .to_owned(),
+            way_out: Some(
+                "this version does not know them, or not with the rest of the configuration".to_owned(),
+            ),
         });
     }
     if plan == Plan::Leave {
