@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use guest_images::build::fetch_source;
 use guest_images::{Cache, KernelSpec};
 use harness::bisect::clone::{Clone, resolve};
-use harness::mutants::campaign::{Campaign, CampaignError};
+use harness::mutants::campaign::{Campaign, CampaignError, mend};
 use harness::mutants::fate::line;
 use harness::mutants::{Fate, Mutant, load_all, table};
 use reports::ExitStatus;
@@ -55,7 +55,7 @@ fn fates_of<'m>(
     campaign: &Campaign<'_>,
     mutants: &'m [Mutant],
 ) -> Result<Vec<(&'m Mutant, Fate)>, CampaignError> {
-    campaign.mend()?;
+    mend(campaign.tree)?;
     let unchanged = campaign.unchanged()?;
     let mut fates = Vec::new();
     for mutant in mutants {

@@ -250,12 +250,10 @@ impl Hunt<'_> {
         rounds: u32,
         like: &Signature,
     ) -> Result<String, NotFound> {
-        // Of an interrupted bisection git knows where it was; the journal knows why, and leads there again at once.
-        self.clone
-            .git(&["bisect", "reset", "--quiet"])
-            .or_else(|_| self.clone.git(&["bisect", "reset"]))
-            .ok();
-        self.clone.check_out(bad)?;
+        // The journal knows more of an interrupted bisection than git does, and leads there again at once. From where the
+        // clone is: the way back to where it began would touch thousands of files, and all of them would be built again.
+        self.clone.ask(&["bisect", "reset", "HEAD"])?;
+        self.clone.check_out("HEAD")?;
         let mut next = self.mark(&["bisect", "start", bad, good])?;
         loop {
             let id = match next {

@@ -33,6 +33,29 @@ fn write(path: &Path, text: &str) -> Result<(), CampaignError> {
     })
 }
 
+/// Puts back what a campaign that was killed left broken in a tree. To be called before anything else.
+pub fn mend(tree: &Path) -> Result<(), CampaignError> {
+    let note = tree.join(NOTE);
+    let Ok(text) = fs::read_to_string(&note) else {
+        return Ok(());
+    };
+    // A note that is not whole was written before the file was touched.
+    if let Some((file, original)) = text.split_once('\n')
+        && let Some(original) = original.strip_suffix(END)
+    {
+        write(&tree.join(file), original)?;
+    }
+    fs::remove_file(&note).map_err(|source| CampaignError::File {
+        doing: "remove",
+        path: note,
+        source,
+    })
+}
+
+fn remember(tree: &Path, file: &Path, original: &str) -> Result<(), CampaignError> {
+    write(&tree.join(NOTE), &format!("{}\n{original}{END}", file.display()))
+}
+
 /// Why a campaign cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum CampaignError {
@@ -59,32 +82,6 @@ pub enum CampaignError {
 }
 
 impl Campaign<'_> {
-    /// Puts back what a campaign that was killed left broken. To be called before anything else.
-    pub fn mend(&self) -> Result<(), CampaignError> {
-        let note = self.tree.join(NOTE);
-        let Ok(text) = fs::read_to_string(&note) else {
-            return Ok(());
-        };
-        // A note that is not whole was written before the file was touched.
-        if let Some((file, original)) = text.split_once('\n')
-            && let Some(original) = original.strip_suffix(END)
-        {
-            write(&self.tree.join(file), original)?;
-        }
-        fs::remove_file(&note).map_err(|source| CampaignError::File {
-            doing: "remove",
-            path: note,
-            source,
-        })
-    }
-
-    fn remember(&self, file: &Path, original: &str) -> Result<(), CampaignError> {
-        write(
-            &self.tree.join(NOTE),
-            &format!("{}\n{original}{END}", file.display()),
-        )
-    }
-
     /// Builds and tests the unchanged tree; what it came to is what mutants are held against.
     pub fn unchanged(&self) -> Result<Vec<CaseResult>, CampaignError> {
         let results = self.test("unchanged")?;
@@ -129,10 +126,10 @@ impl Campaign<'_> {
             Ok(changed) => changed,
             Err(why) => return Ok(why.into()),
         };
-        self.remember(&mutant.file, &text)?;
+        remember(self.tree, &mutant.file, &text)?;
         write(&path, &changed)?;
         let tested = self.test(&mutant.name);
-        self.mend()?;
+        mend(self.tree)?;
         match tested {
             Ok(results) => Ok(Fate::of(mutant, unchanged, &results)),
             Err(Trouble::ThisKernel(why)) => Ok(Fate::DoesNotBuild { why }),
@@ -144,5 +141,31 @@ impl Campaign<'_> {
         let built = self.lab.build(self.tree)?;
         let rounds = self.lab.run(&built.folder, 1, &self.out.join(name))?;
         Ok(rounds.into_iter().flatten().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_campaign_left_broken_is_mended_once() {
+        let tree = tempfile::tempdir().unwrap();
+        let file = tree.path().join("a.c");
+        let read = || fs::read_to_string(&file).unwrap();
+        fs::write(&file, "broken\n").unwrap();
+        mend(tree.path()).unwrap();
+        assert_eq!(read(), "broken\n");
+        remember(tree.path(), Path::new("a.c"), "whole\n").unwrap();
+        mend(tree.path()).unwrap();
+        assert_eq!(read(), "whole\n");
+        fs::write(&file, "edited\n").unwrap();
+        mend(tree.path()).unwrap();
+        assert_eq!(read(), "edited\n");
+        // Killed while the note was written: the file was not touched yet.
+        fs::write(tree.path().join(NOTE), "a.c\nwho").unwrap();
+        mend(tree.path()).unwrap();
+        assert_eq!(read(), "edited\n");
+        assert!(!tree.path().join(NOTE).exists());
     }
 }
