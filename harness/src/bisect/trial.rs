@@ -149,6 +149,13 @@ pub fn weigh(rounds: &[Vec<CaseResult>], like: Option<&Signature>) -> Trial {
         };
     } else if let Some(why) = unjudged {
         trial.why = why;
+        if rounds
+            .iter()
+            .flatten()
+            .any(|result| result.verdict.is_judgement())
+        {
+            trial.why += " (others were judged: name with --case the ones that count)";
+        }
     } else if trial.passes > 0 && usize::try_from(trial.passes).is_ok_and(|passes| passes == count) {
         trial.outcome = Outcome::Good;
         trial.why = format!("passed {count} of {count} times");
@@ -267,10 +274,9 @@ pub(crate) mod tests {
         let with = |verdict, beside| outcome(&[round(verdict, beside)], Some(&looked_for));
         assert_eq!(with(Verdict::Pass, Verdict::Untestable), Outcome::Good);
         assert_eq!(with(Verdict::Untestable, Verdict::Pass), Outcome::CannotTell);
-        assert_eq!(
-            outcome(&[round(Verdict::Pass, Verdict::Untestable)], None),
-            Outcome::CannotTell
-        );
+        let trial = weigh(&[round(Verdict::Pass, Verdict::Untestable)], None);
+        assert_eq!(trial.outcome, Outcome::CannotTell);
+        assert!(trial.why.contains("--case"), "{}", trial.why);
         assert_eq!(
             outcome(&[vec![result("c/d", Verdict::Pass, 0)]], Some(&looked_for)),
             Outcome::CannotTell
