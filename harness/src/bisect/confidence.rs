@@ -2,7 +2,10 @@
 //! How far a good word can be relied on when a defect does not show each time.
 //!
 //! A failure proves that the defect is there. A pass only makes it unlikely: a defect that shows at a rate r stays unseen
-//! in n rounds with a chance of (1-r)^n. The rate is measured at the bad end.
+//! in n rounds with a chance of (1-r)^n. The rate is measured where it failed.
+//!
+//! What a find hangs on is one good word, that of its parent: the commit itself failed, which proves that it is bad, and
+//! whatever the words on the way were, between the two the defect came.
 
 /// A good word that is wrong with a greater chance than this is not taken.
 pub const DOUBT: f64 = 0.05;
@@ -10,7 +13,7 @@ pub const DOUBT: f64 = 0.05;
 /// More rounds than this are not asked for, however rarely the defect shows.
 pub const MOST_ROUNDS: u32 = 20;
 
-/// How often a defect shows, from what was seen at the bad end.
+/// How often a defect shows, from what was seen of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate(f64);
 
@@ -33,15 +36,6 @@ impl Rate {
     }
 }
 
-/// The chance that every good word of a bisection is right, given how many rounds each rests on.
-///
-/// A bisection goes wrong if any of them is wrong; the bad ones are proved.
-pub fn all_right(rate: Rate, good_rounds: &[u32]) -> f64 {
-    good_rounds
-        .iter()
-        .fold(1.0, |chance, rounds| chance * (1.0 - rate.missed_in(*rounds)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,12 +54,11 @@ mod tests {
     }
 
     #[test]
-    fn more_good_words_are_less_sure_and_more_rounds_surer() {
+    fn more_rounds_are_surer_and_more_failures_too() {
         let rate = Rate::seen(3, 3);
-        assert!((all_right(rate, &[]) - 1.0).abs() < f64::EPSILON);
-        assert!((all_right(rate, &[1]) - 0.8).abs() < 1e-9);
-        assert!(all_right(rate, &[2, 2]) < all_right(rate, &[2]));
-        assert!(all_right(rate, &[3, 3]) > all_right(rate, &[2, 2]));
-        assert!(all_right(rate, &[0]).abs() < f64::EPSILON);
+        assert!((rate.missed_in(0) - 1.0).abs() < f64::EPSILON);
+        assert!((rate.missed_in(1) - 0.2).abs() < 1e-9);
+        assert!(rate.missed_in(4) < rate.missed_in(3));
+        assert!(Rate::seen(7, 7).missed_in(2) < rate.missed_in(2));
     }
 }

@@ -4,7 +4,7 @@
 //! Which commit is next is git's business (`git bisect`, in a clone of our own); what a commit is, is ours.
 
 use super::clone::{Clone, Commit, GitError, resolve};
-use super::confidence::{Rate, all_right};
+use super::confidence::Rate;
 use super::journal::{Journal, JournalError, Question};
 use super::lab::Trouble;
 use super::trial::{Outcome, Signature, Trial};
@@ -61,7 +61,7 @@ pub struct Found {
     pub good: Trial,
     /// Who, when, why, and which files.
     pub description: String,
-    /// The chance that it is the right one, 0 to 1, if good words can be wrong and bad ones cannot.
+    /// The chance that its parent is rightly called good, 0 to 1; that it is bad itself is proved.
     pub confidence: f64,
     /// How many commits were tested, the ends included.
     pub tested: usize,
@@ -189,7 +189,7 @@ impl Hunt<'_> {
         for _ in 0..ATTEMPTS {
             let first = self.way_between(&question.good, &end, rounds, &bad.signature)?;
             match self.confirm(&first, rounds + ROUNDS_TO_CONFIRM, &bad.signature)? {
-                Confirmed::Yes { parent, trial } => return self.found(&first, &parent, trial, rate),
+                Confirmed::Yes { parent, trial } => return self.found(&first, &parent, trial),
                 Confirmed::ParentIsBad(parent) => {
                     (self.tell)(&format!(
                         "{parent:.12} was called good too early; going on from there"
@@ -347,13 +347,13 @@ impl Hunt<'_> {
         }
     }
 
-    fn found(&self, first: &str, parent: &str, good: Trial, rate: Rate) -> Result<Found, NotFound> {
+    fn found(&self, first: &str, parent: &str, good: Trial) -> Result<Found, NotFound> {
         let trials = &self.journal.trials;
-        let good_rounds: Vec<u32> = trials
-            .values()
-            .filter(|trial| trial.outcome == Outcome::Good)
-            .map(|trial| trial.passes)
-            .collect();
+        let proofs = trials.values().filter(|trial| trial.outcome == Outcome::Bad);
+        let (failures, passes) = proofs.fold((0, 0), |(failures, passes), trial| {
+            (failures + trial.failures, passes + trial.passes)
+        });
+        let rate = Rate::seen(failures, failures + passes);
         let commit = self.clone.commit(first)?;
         let bad = trials
             .get(&commit.id)
@@ -366,8 +366,8 @@ impl Hunt<'_> {
             commit,
             bad,
             last_good,
+            confidence: 1.0 - rate.missed_in(good.passes),
             good,
-            confidence: all_right(rate, &good_rounds),
             tested: trials.len(),
             log: self.work.join("bisect.log"),
         })

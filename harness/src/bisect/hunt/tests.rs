@@ -109,7 +109,7 @@ fn the_guilty_commit_is_found_and_the_users_tree_untouched() {
         (Outcome::Bad, Outcome::Good)
     );
     assert!(
-        found.description.contains("commit 17") && found.confidence > 0.7,
+        found.description.contains("commit 17") && found.confidence > 0.99,
         "{}",
         found.confidence
     );
