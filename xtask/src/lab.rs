@@ -5,9 +5,10 @@ use crate::flags::{CaseFlags, LabFlags};
 use crate::kernel::on_stderr;
 use crate::{Stopped, interrupt, select};
 use anyhow::{Context, anyhow};
-use guest_images::Cache;
 use guest_images::build::Flavour;
+use guest_images::{Cache, Progress};
 use harness::bisect::lab::{Lab, Trouble};
+use harness::run::Teller;
 use reports::ExitStatus;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -39,7 +40,7 @@ pub(crate) fn with_lab<T>(
     job: impl FnOnce(&Lab<'_>) -> Result<T, Stopped>,
 ) -> Result<T, Stopped> {
     let cache = Cache::open(flags.cache.root).map_err(Stopped::of_images)?;
-    let progress = on_stderr();
+    let teller = on_stderr();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -50,6 +51,10 @@ pub(crate) fn with_lab<T>(
         .block_on(async { interrupt::watch([cancel.clone()], ["interrupted: ending compilers and guests"]) })
         .context("cannot watch for signals")
         .map_err(Stopped::broken)?;
+    let progress = UntilCancelled {
+        teller: &teller,
+        cancel: cancel.clone(),
+    };
     let lab = Lab {
         cases,
         build_in,
@@ -69,8 +74,36 @@ pub(crate) fn with_lab<T>(
     let outcome = job(&lab);
     drop(lab);
     runtime.shutdown_timeout(LAST_MOMENTS);
-    progress.finish().map_err(Stopped::broken)?;
+    teller.finish().map_err(Stopped::broken)?;
     outcome
+}
+
+/// Tells on, and is not wanted any more once the user has ended it.
+struct UntilCancelled<'a> {
+    teller: &'a Teller,
+    cancel: CancellationToken,
+}
+
+impl Progress for UntilCancelled<'_> {
+    fn started(&self, work: &str, what: &str) {
+        self.teller.started(work, what);
+    }
+
+    fn advanced(&self, work: &str, done: u64, total: Option<u64>, unit: &str) {
+        self.teller.advanced(work, done, total, unit);
+    }
+
+    fn finished(&self, work: &str, outcome: Result<&str, &str>) {
+        self.teller.finished(work, outcome);
+    }
+
+    fn is_wanted(&self) -> bool {
+        !self.cancel.is_cancelled()
+    }
+
+    fn note(&self, text: &str) {
+        self.teller.note(text);
+    }
 }
 
 /// What a trouble means for the whole command.

@@ -56,8 +56,8 @@ pub(super) fn configure(
         "configure",
         &format!("configure {}", folder.display()),
         || match plan {
-            Plan::Make => from_nothing(make, flavour),
-            Plan::Leave => make.configure("olddefconfig", None),
+            Plan::Make => from_nothing(make, flavour, progress),
+            Plan::Leave => make.configure("olddefconfig", None, progress),
             Plan::LayOver => {
                 let kept = folder.join(KEPT);
                 fs::copy(&path, &kept).during("copy", &path)?;
@@ -65,7 +65,7 @@ pub(super) fn configure(
                     "its .config lacks what a case needs and is changed; the old one is {}",
                     kept.display()
                 ));
-                lay_over(make, flavour, &path)
+                lay_over(make, flavour, &path, progress)
             }
         },
     )?;
@@ -145,17 +145,17 @@ fn kconfig_is_newer(make: &Make<'_>) -> bool {
     files.any(|file| modified(&make.tree().join(file)).map_or(true, |time| time > config))
 }
 
-fn from_nothing(make: &Make<'_>, flavour: Flavour) -> Result<(), Error> {
+fn from_nothing(make: &Make<'_>, flavour: Flavour, progress: &dyn Progress) -> Result<(), Error> {
     let fragment = make.folder().join(FRAGMENT);
     fs::write(&fragment, flavour.text()).during("write", &fragment)?;
-    make.configure("allnoconfig", Some(&fragment))
+    make.configure("allnoconfig", Some(&fragment), progress)
 }
 
 /// As scripts/kconfig/merge_config.sh does it: the last word on an option counts, and olddefconfig sorts it out.
-fn lay_over(make: &Make<'_>, flavour: Flavour, path: &Path) -> Result<(), Error> {
+fn lay_over(make: &Make<'_>, flavour: Flavour, path: &Path, progress: &dyn Progress) -> Result<(), Error> {
     let old = fs::read_to_string(path).during("read", path)?;
     fs::write(path, format!("{old}\n{}", flavour.text())).during("write", path)?;
-    make.configure("olddefconfig", None)
+    make.configure("olddefconfig", None, progress)
 }
 
 #[cfg(test)]

@@ -51,12 +51,17 @@ impl<'a> Make<'a> {
     }
 
     /// Runs one of Kconfig's targets; with `fragment`, over that instead of the `.config`.
-    pub(super) fn configure(&self, target: &str, fragment: Option<&Path>) -> Result<(), Error> {
+    pub(super) fn configure(
+        &self,
+        target: &str,
+        fragment: Option<&Path>,
+        progress: &dyn Progress,
+    ) -> Result<(), Error> {
         let mut command = self.command(&[target]);
         if let Some(fragment) = fragment {
             command.env("KCONFIG_ALLCONFIG", fragment);
         }
-        self.run(&mut command, |_line| ())
+        self.run(&mut command, progress, |_line| ())
     }
 
     /// Builds the kernel, and modules if it is configured to have any; how many files were compiled.
@@ -72,7 +77,7 @@ impl<'a> Make<'a> {
             let mut compiled = 0;
             let mut command = self.command(&targets);
             command.arg(format!("-j{}", self.jobs));
-            self.run(&mut command, |line| {
+            self.run(&mut command, progress, |line| {
                 if is_progress(line) && matches!(line.split_whitespace().next(), Some("CC" | "AS")) {
                     compiled += 1;
                     progress.advanced("kernel", compiled, None, "files");
@@ -123,7 +128,12 @@ impl<'a> Make<'a> {
         command
     }
 
-    fn run(&self, command: &mut Command, mut line: impl FnMut(&str)) -> Result<(), Error> {
+    fn run(
+        &self,
+        command: &mut Command,
+        progress: &dyn Progress,
+        mut line: impl FnMut(&str),
+    ) -> Result<(), Error> {
         let mut log = String::new();
         let mut complaint = FirstComplaint::default();
         let (status, _) = child::run_lines(command, |text| {
@@ -131,7 +141,11 @@ impl<'a> Make<'a> {
             log.push('\n');
             complaint.take(text);
             line(text);
-            Ok(())
+            if progress.is_wanted() {
+                Ok(())
+            } else {
+                Err(std::io::ErrorKind::Interrupted.into())
+            }
         })?;
         let path: PathBuf = self.folder().join(LOG);
         fs::write(&path, &log).during("write", &path)?;
@@ -149,5 +163,53 @@ impl<'a> Make<'a> {
             complaint: complaint.text(),
             log: path,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Silent;
+
+    /// A tree of one makefile.
+    fn tree(recipe: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(".config"), "CONFIG_PVH=y\n").unwrap();
+        fs::write(folder.path().join("Makefile"), format!("vmlinux:\n{recipe}")).unwrap();
+        folder
+    }
+
+    fn build(tree: &Path, progress: &dyn Progress) -> Result<u64, Error> {
+        let tools = Tools::of_host();
+        Make::new(tree, None, &tools, NonZeroUsize::new(1)).build(progress)
+    }
+
+    #[test]
+    fn files_are_counted_and_the_first_complaint_is_told() {
+        let built = tree("\t@echo '  CC      a.o'; echo '  LD      b'; echo '  AS      c.o'\n");
+        assert_eq!(build(built.path(), &Silent).unwrap(), 2);
+        let failing = tree("\t@echo '  CC      a.o'; echo 'a.c:1:1: error: no' >&2; exit 1\n");
+        let text = build(failing.path(), &Silent).unwrap_err().to_string();
+        assert!(text.contains("does not build: a.c:1:1: error: no"), "{text}");
+        let log = fs::read_to_string(failing.path().join(LOG)).unwrap();
+        assert!(log.contains("CC      a.o\na.c:1:1"), "{log}");
+    }
+
+    #[test]
+    fn a_build_that_is_not_wanted_any_more_is_ended() {
+        struct Unwanted;
+        impl Progress for Unwanted {
+            fn started(&self, _work: &str, _what: &str) {}
+            fn advanced(&self, _work: &str, _done: u64, _total: Option<u64>, _unit: &str) {}
+            fn finished(&self, _work: &str, _outcome: Result<&str, &str>) {}
+            fn note(&self, _text: &str) {}
+            fn is_wanted(&self) -> bool {
+                false
+            }
+        }
+        let endless = tree("\t@echo '  CC      a.o'; exec sleep 30\n");
+        let started = std::time::Instant::now();
+        assert!(build(endless.path(), &Unwanted).is_err());
+        assert!(started.elapsed().as_secs() < 20);
     }
 }
