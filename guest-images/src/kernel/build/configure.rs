@@ -43,50 +43,40 @@ pub(super) fn configure(
     let folder = make.folder();
     let plan = plan(folder, flavour)?;
     let path = folder.join(".config");
-    if plan == Plan::Make && is_current(make, flavour) || plan == Plan::Leave && !kconfig_is_newer(make) {
-        let config = Config::parse(&fs::read_to_string(&path).during("read", &path)?);
-        return Ok(if plan == Plan::Leave {
-            Vec::new()
-        } else {
-            flavour.not_taken(&config)
-        });
-    }
-    piece_of_work(
-        progress,
-        "configure",
-        &format!("configure {}", folder.display()),
-        || match plan {
+    let current = match plan {
+        Plan::Make => is_current(make, flavour),
+        Plan::Leave => !kconfig_is_newer(make),
+        Plan::LayOver => false,
+    };
+    if !current {
+        let what = format!("configure {}", folder.display());
+        piece_of_work(progress, "configure", &what, || match plan {
             Plan::Make => from_nothing(make, flavour, progress),
             Plan::Leave => make.configure("olddefconfig", None, progress),
-            Plan::LayOver => {
-                let kept = folder.join(KEPT);
-                fs::copy(&path, &kept).during("copy", &path)?;
-                progress.note(&format!(
-                    "its .config lacks what a case needs and is changed; the old one is {}",
-                    kept.display()
-                ));
-                lay_over(make, flavour, &path, progress)
-            }
-        },
-    )?;
+            Plan::LayOver => lay_over(make, flavour, &path, progress),
+        })?;
+    }
     let text = fs::read_to_string(&path).during("read", &path)?;
+    if plan == Plan::Make {
+        // Also of one that lacks something: the next version's is made anew all the same.
+        let stamp = folder.join(STAMP);
+        fs::write(&stamp, stamp_of(flavour, &text)).during("write", &stamp)?;
+    }
     let config = Config::parse(&text);
     let missing = inspect::not_set(&config);
     if !missing.is_empty() {
         return Err(Error::KernelLacks {
-            name: make.folder().display().to_string(),
+            name: folder.display().to_string(),
             missing,
             way_out: Some(
                 "this version does not know them, or not with the rest of the configuration".to_owned(),
             ),
         });
     }
-    if plan == Plan::Leave {
-        return Ok(Vec::new());
-    }
-    let stamp = folder.join(STAMP);
-    fs::write(&stamp, stamp_of(flavour, &text)).during("write", &stamp)?;
-    Ok(flavour.not_taken(&config))
+    Ok(match plan {
+        Plan::Leave => Vec::new(),
+        Plan::Make | Plan::LayOver => flavour.not_taken(&config),
+    })
 }
 
 fn plan(folder: &Path, flavour: Flavour) -> Result<Plan, Error> {
@@ -153,6 +143,14 @@ fn from_nothing(make: &Make<'_>, flavour: Flavour, progress: &dyn Progress) -> R
 
 /// As scripts/kconfig/merge_config.sh does it: the last word on an option counts, and olddefconfig sorts it out.
 fn lay_over(make: &Make<'_>, flavour: Flavour, path: &Path, progress: &dyn Progress) -> Result<(), Error> {
+    let kept = make.folder().join(KEPT);
+    if !kept.exists() {
+        fs::copy(path, &kept).during("copy", path)?;
+        progress.note(&format!(
+            "its .config lacks what a case needs and is changed; the old one is {}",
+            kept.display()
+        ));
+    }
     let old = fs::read_to_string(path).during("read", path)?;
     fs::write(path, format!("{old}\n{}", flavour.text())).during("write", path)?;
     make.configure("olddefconfig", None, progress)
@@ -218,5 +216,64 @@ mod tests {
         assert!(kconfig_is_newer(&make) && !is_current(&make, Flavour::Plain));
         fs::remove_file(tree.join("Kconfig")).unwrap();
         assert!(kconfig_is_newer(&make));
+    }
+
+    /// A tree whose Kconfig takes what it is given, but for lines with `refused`.
+    fn tree(refused: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let makefile = format!(
+            "allnoconfig:\n\t@grep -v {refused} $$KCONFIG_ALLCONFIG > .config\nolddefconfig:\n\t@true\n"
+        );
+        fs::write(folder.path().join("Makefile"), makefile).unwrap();
+        folder
+    }
+
+    fn configured(tree: &Path) -> Result<Vec<String>, Error> {
+        let tools = Tools::of_host();
+        configure(
+            &Make::new(tree, None, &tools, None),
+            Flavour::Plain,
+            &crate::progress::Silent,
+        )
+    }
+
+    #[test]
+    fn a_tree_without_a_configuration_gets_ours_and_is_told_what_it_did_not_take() {
+        let tree = tree("CONFIG_KVM_GUEST");
+        assert_eq!(configured(tree.path()).unwrap(), ["CONFIG_KVM_GUEST=y"]);
+        assert!(!tree.path().join(KEPT).exists());
+    }
+
+    #[test]
+    fn a_version_that_lacks_something_does_not_spoil_the_next_one() {
+        let tree = tree("CONFIG_XFS_FS");
+        let text = configured(tree.path()).unwrap_err().to_string();
+        assert!(
+            text.contains("CONFIG_XFS_FS") && text.contains("this version"),
+            "{text}"
+        );
+        // The next version knows it.
+        let makefile = "allnoconfig:\n\t@cp $$KCONFIG_ALLCONFIG .config\n";
+        fs::write(tree.path().join("Makefile"), makefile).unwrap();
+        assert_eq!(configured(tree.path()).unwrap(), [""; 0]);
+        assert!(!tree.path().join(KEPT).exists());
+    }
+
+    #[test]
+    fn an_owners_configuration_is_completed_and_kept() {
+        let tree = tree("nothing");
+        let config = tree.path().join(".config");
+        fs::write(&config, "CONFIG_EXT4_FS=y\n").unwrap();
+        configured(tree.path()).unwrap();
+        let completed = Config::parse(&fs::read_to_string(&config).unwrap());
+        assert!(completed.value("EXT4_FS") == Some("y") && completed.value("XFS_FS") == Some("y"));
+        assert_eq!(
+            fs::read_to_string(tree.path().join(KEPT)).unwrap(),
+            "CONFIG_EXT4_FS=y\n"
+        );
+        // What will do is left alone.
+        let before = fs::read_to_string(&config).unwrap();
+        configured(tree.path()).unwrap();
+        assert_eq!(fs::read_to_string(&config).unwrap(), before);
     }
 }
