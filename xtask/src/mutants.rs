@@ -26,14 +26,15 @@ pub(crate) fn run(flags: MutantsFlags) -> Result<ExitStatus, Stopped> {
     let cases = cases(&flags.lab, flags.filters.clone())?;
     let (tree, build) = prepared(&flags)?;
     let out = out_folder(None)?;
-    let fates = with_lab(flags.lab, cases, Some(build), |lab| {
+    let mut fates = Vec::new();
+    let ended = with_lab(flags.lab, cases, Some(build), |lab| {
         let campaign = Campaign {
             lab,
             tree: &tree,
             out: &out,
         };
-        fates_of(&campaign, &mutants).map_err(campaign_stopped)
-    })?;
+        fates_of(&campaign, &mutants, &mut fates).map_err(campaign_stopped)
+    });
     let names: Vec<(&str, &Fate)> = fates
         .iter()
         .map(|(mutant, fate)| (mutant.name.as_str(), fate))
@@ -43,7 +44,9 @@ pub(crate) fn run(flags: MutantsFlags) -> Result<ExitStatus, Stopped> {
         .map_err(Stopped::broken)?;
     reports::files::write_atomically(out.join("mutants.json"), &record).map_err(Stopped::broken)?;
     eprintln!("records: {}", out.display());
+    // Also of a campaign that was ended early: what is known is known.
     println!("{}", table(&fates));
+    ended?;
     Ok(if fates.iter().all(|(_, fate)| fate.is_well()) {
         ExitStatus::Ok
     } else {
@@ -54,16 +57,16 @@ pub(crate) fn run(flags: MutantsFlags) -> Result<ExitStatus, Stopped> {
 fn fates_of<'m>(
     campaign: &Campaign<'_>,
     mutants: &'m [Mutant],
-) -> Result<Vec<(&'m Mutant, Fate)>, CampaignError> {
+    fates: &mut Vec<(&'m Mutant, Fate)>,
+) -> Result<(), CampaignError> {
     mend(campaign.tree)?;
     let unchanged = campaign.unchanged()?;
-    let mut fates = Vec::new();
     for mutant in mutants {
         let fate = campaign.try_one(mutant, &unchanged)?;
         eprintln!("{}", line(mutant, &fate, 0));
         fates.push((mutant, fate));
     }
-    Ok(fates)
+    Ok(())
 }
 
 fn campaign_stopped(error: CampaignError) -> Stopped {
