@@ -59,6 +59,37 @@ pub enum Error {
         /// What is not there.
         why: String,
     },
+    /// A folder that was given as a kernel's source is none, or cannot be built as asked.
+    #[error("{} cannot be built as a kernel's source: {why}", path.display())]
+    NotASourceTree {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        why: String,
+    },
+    /// A kernel's source is at fault: it does not configure, compile or link.
+    #[error(
+        "{} does not build: {headline}{}\nall of the output: {}",
+        tree.display(), tail_of(complaint), log.display()
+    )]
+    DoesNotBuild {
+        /// The source tree.
+        tree: PathBuf,
+        /// The first complaint in one line.
+        headline: String,
+        /// The first complaint with what was printed around it.
+        complaint: String,
+        /// Where all that the build printed is.
+        log: PathBuf,
+    },
+    /// This machine lacks what kernels are built with, and it is nothing that is fetched.
+    #[error("a kernel cannot be built here without {missing}: apt-get install {install}")]
+    BuildTools {
+        /// Each thing, with what it is for.
+        missing: String,
+        /// The packages that have them.
+        install: String,
+    },
     /// A folder of modules does not fit, or something in it does not.
     #[error("cannot use the modules in {}: {why}", path.display())]
     Modules {
@@ -68,12 +99,14 @@ pub enum Error {
         why: String,
     },
     /// The kernel lacks what every case needs; building a guest for it would be in vain.
-    #[error("the kernel {name} lacks what is needed:{}", list(missing))]
+    #[error("the kernel {name} lacks what is needed:{}{}", list(missing), on_its_own_line(way_out.as_deref()))]
     KernelLacks {
         /// The kernel's name.
         name: String,
         /// Each thing that is missing, with what it is for.
         missing: Vec<crate::MissingOption>,
+        /// What to do about it, if anything can be.
+        way_out: Option<String>,
     },
     /// A program of the host could not be started.
     #[error("cannot start `{program}`{way_out}")]
@@ -184,6 +217,7 @@ impl Error {
             Self::UnknownKernel { .. }
                 | Self::NotAKernel { .. }
                 | Self::NotABuildTree { .. }
+                | Self::NotASourceTree { .. }
                 | Self::Modules { .. }
                 | Self::NoCacheFolder
         )
@@ -205,6 +239,10 @@ fn hint(nearest: Option<&str>) -> String {
     nearest
         .map(|name| format!(" (did you mean `{name}`?)"))
         .unwrap_or_default()
+}
+
+fn on_its_own_line(text: Option<&str>) -> String {
+    text.map(|text| format!("\n{text}")).unwrap_or_default()
 }
 
 fn list(missing: &[crate::MissingOption]) -> String {

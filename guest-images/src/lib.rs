@@ -6,7 +6,7 @@
 //! nothing is installed, nothing needs root, and no guest is ever started here.
 //!
 //! Rooms: `cache` (content-addressed, atomic, locked), `packages` (a private apt and unpacked .debs), `kernel`
-//! (named, file or build tree), `modules` (what to load, from the target kernel's own facts), `elf` (library
+//! (named, file or build tree; and building one), `modules` (what to load, from the target kernel's own facts), `elf` (library
 //! closure), `userland`, `initramfs`, `agent_build`, `keys` and `image` (the guest's files), `qemu`, `child`,
 //! `progress`, `survey` (what is here already, for people).
 
@@ -30,6 +30,7 @@ mod userland;
 pub use cache::Cache;
 pub use error::Error;
 pub use image::{Image, build_image, prepare};
+pub use kernel::build;
 pub use kernel::{
     BootKind, Kernel, KernelSpec, KnownKernel, Missing, MissingOption, Packaged, known_kernels, lay_out_tree,
     packaged, resolve_kernel,

@@ -12,6 +12,11 @@ pub trait Progress: Send + Sync {
     fn advanced(&self, work: &str, done: u64, total: Option<u64>, unit: &str);
     /// The work ended; either side is a sentence for people, and may be empty.
     fn finished(&self, work: &str, outcome: Result<&str, &str>);
+    /// Whether the user still wants the work to be done. Asked between two lines of a build; a build that is not wanted any
+    /// more is ended, and so is its work, as a failure.
+    fn is_wanted(&self) -> bool {
+        true
+    }
     /// Something worth a line of its own: a damaged entry rebuilt, another run waited for.
     fn note(&self, text: &str);
 }

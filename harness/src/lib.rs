@@ -7,9 +7,11 @@
 
 pub mod accel;
 pub mod bench;
+pub mod bisect;
 pub mod guest;
 pub mod inject;
 pub mod judge;
+pub mod mutants;
 pub mod nvdimm;
 pub mod observe;
 pub mod oracle;

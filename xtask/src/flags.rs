@@ -43,6 +43,24 @@ pub(crate) enum Command {
     /// first verdict. Asserts nothing. Exit status: 0 measured; 2 the command line is wrong; 3 it could not be measured;
     /// 130 interrupted.
     Bench(BenchFlags),
+    /// Build kernels to test
+    Kernel(KernelFlags),
+    /// Build the tree that this is called in, run cases on it, and tell git bisect what it is
+    ///
+    /// For `git bisect run`. Exit status: 0 good; 1 bad; 125 cannot tell (does not build, does not boot, cannot be tested);
+    /// 129 something is wrong that no other commit will mend, 130 interrupted: both stop the bisection. The last line
+    /// says which, and why.
+    BisectStep(BisectStepFlags),
+    /// Find the commit with which cases began to fail
+    ///
+    /// Tests both ends, bisects in a clone of its own, repeats what is doubtful, and confirms what it finds. Exit status:
+    /// 0 found; 1 not found; 2 the command line is wrong; 3 something is wrong with this machine; 130 interrupted.
+    Bisect(BisectFlags),
+    /// Break a kernel on purpose, in many small ways, and see which cases notice
+    ///
+    /// Exit status: 0 each mutant is killed by a case that should notice it, or rightly called equivalent, or not of this
+    /// kernel; 1 one is not; 2 the command line is wrong; 3 something is wrong with this machine; 130 interrupted.
+    Mutants(MutantsFlags),
 }
 
 #[derive(Debug, Args)]
@@ -164,6 +182,134 @@ pub(crate) struct BenchFlags {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct KernelFlags {
+    #[command(subcommand)]
+    pub(crate) command: KernelCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KernelCommand {
+    /// Configure a source tree with what a case needs, and build it
+    ///
+    /// A tree with a .config of its own keeps that, if it has all that is needed; otherwise what is lacking is laid over
+    /// it. Without a tree the source of a distribution's kernel is fetched and built below target/kernels. The last line
+    /// is the folder to give to `test --kernel`. Exit status: 0 built; 1 the source does not build; 2 the command line is
+    /// wrong; 3 this machine lacks something.
+    Build(KernelBuildFlags),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KernelBuildFlags {
+    /// The source tree
+    #[arg(long, value_name = "DIR", conflicts_with = "source")]
+    pub(crate) tree: Option<PathBuf>,
+    /// The distribution's kernel whose source to fetch, by name; by default the default kernel
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source: Option<String>,
+    /// Build in this folder instead of the tree (only as long as nothing was built in the tree itself)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// With KASAN, lockdep, and other watchmen
+    #[arg(long)]
+    pub(crate) debug: bool,
+    /// How many compilers at once; by default as many as there are processors
+    #[arg(long, short, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub(crate) cache: CacheFlags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LabFlags {
+    /// With KASAN, lockdep, and other watchmen, where a tree has no configuration of its own
+    #[arg(long)]
+    pub(crate) debug: bool,
+    /// How many compilers, and how many guests, at once; by default as many as this machine can take
+    #[arg(long, short, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+    /// The qemu-system-x86_64 to use
+    #[arg(long, value_name = "PATH", env = "TASTER_QEMU")]
+    pub(crate) qemu: Option<PathBuf>,
+    /// Who executes the guest's instructions: kvm or tcg; by default the best one that a guest really boots under
+    #[arg(long, value_name = "ACCELERATOR")]
+    pub(crate) accel: Option<Accelerator>,
+    /// The folder of cases
+    #[arg(long, value_name = "DIR", default_value_os_t = default_cases())]
+    pub(crate) cases: PathBuf,
+    #[command(flatten)]
+    pub(crate) cache: CacheFlags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BisectStepFlags {
+    /// A case to run: a part of its name, a pattern, or the path of its file; may be repeated; all if none is given
+    #[arg(long = "case", value_name = "FILTER")]
+    pub(crate) filters: Vec<String>,
+    /// How often to run them: bad if they fail once, good if they never do
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) repeat: u32,
+    /// The source tree
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) tree: PathBuf,
+    /// Build in this folder instead of the tree (only as long as nothing was built in the tree itself)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) lab: LabFlags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BisectFlags {
+    /// The repository with the kernel's source; it is only read
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tree: PathBuf,
+    /// A revision in which the cases hold
+    #[arg(long, value_name = "REV")]
+    pub(crate) good: String,
+    /// A revision in which they do not
+    #[arg(long, value_name = "REV")]
+    pub(crate) bad: String,
+    /// A case to run: a part of its name, a pattern, or the path of its file; may be repeated
+    #[arg(long = "case", value_name = "FILTER", required = true)]
+    pub(crate) filters: Vec<String>,
+    /// Go on with what an interrupted bisection knows
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Where clone, build, journal and evidence are kept; by default below target/bisect
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) lab: LabFlags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MutantsFlags {
+    /// Mutants to take: parts of their names; all if none is given
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// Name them, one a line, and do nothing else
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// The folder of mutants
+    #[arg(long, value_name = "DIR", default_value_os_t = default_mutants())]
+    pub(crate) mutants: PathBuf,
+    /// A case to run: a part of its name, a pattern, or the path of its file; may be repeated; all if none is given
+    #[arg(long = "case", value_name = "FILTER")]
+    pub(crate) filters: Vec<String>,
+    /// A repository whose checked-out commit is broken, in a clone of its own
+    #[arg(long, value_name = "DIR", conflicts_with = "source")]
+    pub(crate) tree: Option<PathBuf>,
+    /// The distribution's kernel whose source is fetched and broken, by name; by default the default kernel
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source: Option<String>,
+    /// Where source, build and records are kept; by default below target/mutants
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) lab: LabFlags,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct CacheFlags {
     /// Where packages, kernels and images are kept; by default ~/.cache/taster
     #[arg(long = "cache", value_name = "DIR", env = "TASTER_CACHE")]
@@ -178,4 +324,8 @@ pub(crate) fn workspace() -> PathBuf {
 
 pub(crate) fn default_cases() -> PathBuf {
     workspace().join("testcases/cases")
+}
+
+pub(crate) fn default_mutants() -> PathBuf {
+    workspace().join("testcases/mutants")
 }

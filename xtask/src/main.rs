@@ -2,10 +2,15 @@
 //! The command line: it parses, wires, prints, and decides nothing.
 
 mod bench;
+mod bisect;
+mod bisect_step;
 mod check;
 mod doctor;
 mod flags;
 mod interrupt;
+mod kernel;
+mod lab;
+mod mutants;
 mod print;
 mod report;
 mod select;
@@ -17,7 +22,15 @@ use flags::{Command, Flags};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let flags = Flags::parse();
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(error) if bisect_step::is_meant() && error.use_stderr() => {
+            eprint!("{error}");
+            println!("bisect-step: stop: the command line is wrong");
+            return ExitCode::from(bisect_step::STOP);
+        }
+        Err(error) => error.exit(),
+    };
     let result = match flags.command {
         Command::Test(flags) => test::run(flags),
         Command::Check(flags) => check::run(&flags),
@@ -25,6 +38,13 @@ fn main() -> ExitCode {
         Command::Doctor(flags) => doctor::run(&flags),
         Command::Report(flags) => report::run(&flags),
         Command::Bench(flags) => bench::run(flags),
+        Command::Kernel(flags) => kernel::run(flags),
+        Command::BisectStep(flags) => {
+            bisect_step::stop_at_panic();
+            return bisect_step::run(flags);
+        }
+        Command::Bisect(flags) => bisect::run(flags),
+        Command::Mutants(flags) => mutants::run(flags),
     };
     match result {
         Ok(status) => ExitCode::from(status.code()),
@@ -34,6 +54,8 @@ fn main() -> ExitCode {
         }
     }
 }
+
+use test::out_folder;
 
 /// A command that could not be carried out, with the exit status for its reason.
 #[derive(Debug)]

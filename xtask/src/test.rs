@@ -105,7 +105,7 @@ fn list(cases: &[testcases::Case]) -> Result<ExitStatus, Stopped> {
 }
 
 /// The folder for evidence: the one that was named, or a new one for this run.
-fn out_folder(named: Option<&Path>) -> Result<PathBuf, Stopped> {
+pub(crate) fn out_folder(named: Option<&Path>) -> Result<PathBuf, Stopped> {
     let folder = named.map_or_else(
         || {
             let stamp = jiff::Timestamp::now().strftime("%Y-%m-%dT%H-%M-%SZ");

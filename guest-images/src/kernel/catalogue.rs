@@ -48,6 +48,9 @@ pub(super) struct Recipe {
     pub(super) suites: Vec<Suite>,
     release: Pattern,
     packages: Vec<String>,
+    /// The package with its source, where the archive has one.
+    #[serde(default)]
+    pub(super) source: Option<String>,
 }
 
 /// A release with one `*` in it.
@@ -111,6 +114,13 @@ impl Catalogue {
 
     pub(super) fn find(&self, name: &str) -> Option<&Recipe> {
         self.kernels.iter().find(|one| one.name == name)
+    }
+
+    /// The kernels whose source the archive has, with the package that has it.
+    pub(super) fn sources(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.kernels
+            .iter()
+            .filter_map(|one| Some((one.name.as_str(), one.source.as_deref()?)))
     }
 
     /// The error for a name that is not in the list.

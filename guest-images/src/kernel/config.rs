@@ -39,8 +39,18 @@ impl Config {
         Some(Self::parse(&text))
     }
 
+    /// What an option is set to, as it is written.
+    pub(crate) fn value(&self, option: &str) -> Option<&str> {
+        self.0.get(option).map(String::as_str)
+    }
+
+    /// Whether anything is built as a module.
+    pub(crate) fn has_modules(&self) -> bool {
+        self.0.values().any(|value| value == "m")
+    }
+
     pub(crate) fn setting(&self, option: &str) -> Setting {
-        match self.0.get(option).map(String::as_str) {
+        match self.value(option) {
             Some("y") => Setting::BuiltIn,
             Some("m") => Setting::Module,
             _ => Setting::NotSet,

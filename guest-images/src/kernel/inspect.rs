@@ -174,6 +174,23 @@ pub(super) fn fitness(config: Option<&Config>, modules: Option<&ModuleFolder>) -
     })
 }
 
+/// What is needed and not set at all, whatever is said of modules.
+pub(super) fn not_set(config: &Config) -> Vec<MissingOption> {
+    NEEDS
+        .iter()
+        .filter(|need| match config.setting(need.option) {
+            Setting::BuiltIn => false,
+            Setting::Module => need.module.is_none(),
+            Setting::NotSet => true,
+        })
+        .map(|need| MissingOption {
+            option: format!("CONFIG_{}", need.option),
+            what_for: need.what_for.to_owned(),
+            how: Missing::NotSet,
+        })
+        .collect()
+}
+
 /// Changes when the needs do; what was kept of a kernel under other needs may not be enough.
 pub(super) fn needs_digest() -> String {
     let needs = NEEDS.iter().fold(Inputs::new("needs"), |inputs, need| {

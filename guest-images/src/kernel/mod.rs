@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From what the user named to a kernel that can be booted, with the modules that it needs.
 
+pub mod build;
 mod bzimage;
 mod catalogue;
 mod config;
@@ -51,6 +52,9 @@ pub struct Kernel {
     pub commit: Option<String>,
     /// What to give to QEMU's `-kernel`.
     pub boot: PathBuf,
+    /// The command that completes its configuration and builds it again, if it was given as a build tree.
+    #[serde(default)]
+    pub rebuild: Option<String>,
     /// What kind of file that is.
     pub boot_kind: BootKind,
     /// Why the compressed kernel has to be booted, if it has.
@@ -74,6 +78,10 @@ impl Kernel {
         Err(Error::KernelLacks {
             name: self.name.clone(),
             missing: self.missing.clone(),
+            way_out: self
+                .rebuild
+                .as_ref()
+                .map(|command| format!("set these and build again, or let it be done: {command}")),
         })
     }
 }

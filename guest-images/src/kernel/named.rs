@@ -111,6 +111,7 @@ fn make(name: &str, files: &[PathBuf], folder: &Path) -> Result<(), Error> {
         release,
         commit: None,
         boot: boot.into(),
+        rebuild: None,
         boot_kind,
         why_not_vmlinux,
         missing: fit.missing,

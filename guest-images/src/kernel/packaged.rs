@@ -104,6 +104,7 @@ mod tests {
             built_in: file("built-in"),
         };
         let kernel = Kernel {
+            rebuild: None,
             name: "debian-6.12".to_owned(),
             release: String::new(),
             version: String::new(),

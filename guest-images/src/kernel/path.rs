@@ -131,6 +131,7 @@ pub(super) fn assemble(
         release: bootable.release,
         commit,
         boot: bootable.boot,
+        rebuild: None,
         boot_kind: bootable.boot_kind,
         why_not_vmlinux: bootable.why_not_vmlinux,
         missing: fit.missing,

@@ -24,14 +24,18 @@ pub(super) fn resolve(
     };
     let config = tree.join(".config");
     if !config.is_file() {
-        return Err(not(
-            "it has no .config; name the folder in which the kernel was built (its O= folder)".to_owned(),
-        ));
+        return Err(not(format!(
+            "it has no .config; name the folder in which the kernel was built (its O= folder), or build it: {}",
+            build_command(tree)
+        )));
     }
     let config = Config::parse(&std::fs::read_to_string(&config).during("read", &config)?);
     let (image, why_not) = choose_image(tree)?;
     let image = image.ok_or_else(|| {
-        not("it has neither vmlinux nor arch/x86/boot/bzImage; run `make` in it first".to_owned())
+        not(format!(
+            "it has neither vmlinux nor arch/x86/boot/bzImage; run `make` in it first, or {}",
+            build_command(tree)
+        ))
     })?;
     let bootable = Bootable::open(&image, cache, progress)?
         .because(why_not)
@@ -50,7 +54,11 @@ pub(super) fn resolve(
         Some(given) => inspect::locate_modules(given, &bootable.release)?,
         None => tree.to_owned(),
     };
-    assemble(shown(tree), commit(tree)?, bootable, Some(&folder))
+    let kernel = assemble(shown(tree), commit(tree)?, bootable, Some(&folder))?;
+    Ok(Kernel {
+        rebuild: Some(build_command(tree)),
+        ..kernel
+    })
 }
 
 /// The vmlinux if QEMU can enter it; else the bzImage, and why.
@@ -69,12 +77,28 @@ fn choose_image(tree: &Path) -> Result<(Option<PathBuf>, Option<String>), Error>
     }
 }
 
+/// Where the sources are, and with them git's data: an O= folder has a link there.
+fn source_of(tree: &Path) -> PathBuf {
+    let linked = std::fs::canonicalize(tree.join("source")).ok();
+    linked
+        .filter(|path| path.is_dir())
+        .unwrap_or_else(|| tree.to_owned())
+}
+
+/// What configures and builds a tree with all that is needed.
+fn build_command(tree: &Path) -> String {
+    let source = source_of(tree);
+    let command = format!("cargo xtask kernel build --tree {}", source.display());
+    if source == tree {
+        command
+    } else {
+        format!("{command} --out {}", tree.display())
+    }
+}
+
 /// The commit that is checked out, with `-dirty` if tracked files differ; `None` if it is no git tree, or no git.
 fn commit(tree: &Path) -> Result<Option<String>, Error> {
-    // An O= folder has a link `source` to where the sources, and with them git's data, are.
-    let source = Some(tree.join("source"))
-        .filter(|path| path.is_dir())
-        .unwrap_or_else(|| tree.to_owned());
+    let source = source_of(tree);
     if which::which("git").is_err() {
         return Ok(None);
     }
@@ -140,6 +164,19 @@ mod tests {
             ("6.12.0-rc1+", "6.12.0-rc1")
         );
         assert!(kernel.why_not_vmlinux.is_some_and(|why| why.contains("bzip2")));
+        let command = kernel.rebuild.clone().unwrap();
+        assert!(
+            command.ends_with(&format!("kernel build --tree {}", tree.display())),
+            "{command}"
+        );
+        let source = folder.path().join("the-source");
+        std::fs::create_dir(&source).unwrap();
+        std::os::unix::fs::symlink(&source, tree.join("source")).unwrap();
+        let command = build_command(&tree);
+        let source = std::fs::canonicalize(&source).unwrap();
+        let expected = format!("--tree {} --out {}", source.display(), tree.display());
+        assert!(command.ends_with(&expected), "{command}");
+        std::fs::remove_file(tree.join("source")).unwrap();
         assert!(kernel.missing.iter().any(|one| one.option == "CONFIG_XFS_FS"));
         assert!(
             !kernel

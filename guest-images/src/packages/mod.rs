@@ -83,23 +83,7 @@ pub(crate) fn entry_from(
     if let Some(found) = existing(&packages) {
         return Ok(found);
     }
-    let (packages, files) = match fetch(&packages, wanted, cache, progress, &mut open) {
-        Ok(files) => (packages, files),
-        // The archive answers, but what was pinned may have left it since; what it has now will do.
-        Err(gone @ Error::Fetch { .. }) if open.is_some() => {
-            let newer = resolve(wanted, cache, progress, &mut open)?;
-            if newer == packages {
-                return Err(gone);
-            }
-            progress.note(&format!(
-                "{} has moved on in the archive: taking what is there now",
-                wanted.purpose.what
-            ));
-            let files = fetch(&newer, wanted, cache, progress, &mut open)?;
-            (newer, files)
-        }
-        Err(other) => return Err(other),
-    };
+    let (packages, files) = fetch_or_newer(packages, wanted, cache, progress, &mut open)?;
     drop(open);
     let (key, name) = entry_name(kind, recipe, &packages);
     let folder = cache.obtain(&name, &wanted.purpose.what, progress, |folder| {
@@ -111,6 +95,21 @@ pub(crate) fn entry_from(
         )
     })?;
     Ok((folder, key))
+}
+
+/// The .deb files that a name stands for, from the cache or from the archive.
+pub(crate) fn files(
+    wanted: &Wanted<'_>,
+    cache: &Cache,
+    progress: &dyn Progress,
+) -> Result<Vec<PathBuf>, Error> {
+    let _lock = cache.lock(&format!("pin-{}", wanted.pin), &wanted.purpose.what, progress)?;
+    let mut open = None;
+    let packages = match cache.pin(&wanted.pin) {
+        Some(packages) => packages,
+        None => resolve(wanted, cache, progress, &mut open)?,
+    };
+    fetch_or_newer(packages, wanted, cache, progress, &mut open).map(|(_, files)| files)
 }
 
 fn entry_name(kind: &'static str, recipe: &str, packages: &[Package]) -> (String, EntryName) {
@@ -149,6 +148,33 @@ fn repository<'a, 'b>(
             wanted.purpose.clone(),
             progress,
         )?)),
+    }
+}
+
+/// The files of what was pinned, or of what the archive has in its place by now.
+fn fetch_or_newer<'a>(
+    packages: Vec<Package>,
+    wanted: &Wanted<'_>,
+    cache: &'a Cache,
+    progress: &'a dyn Progress,
+    open: &mut Option<Repository<'a>>,
+) -> Result<(Vec<Package>, Vec<PathBuf>), Error> {
+    match fetch(&packages, wanted, cache, progress, open) {
+        Ok(files) => Ok((packages, files)),
+        // The archive answers, but what was pinned may have left it since; what it has now will do.
+        Err(gone @ Error::Fetch { .. }) if open.is_some() => {
+            let newer = resolve(wanted, cache, progress, open)?;
+            if newer == packages {
+                return Err(gone);
+            }
+            progress.note(&format!(
+                "{} has moved on in the archive: taking what is there now",
+                wanted.purpose.what
+            ));
+            let files = fetch(&newer, wanted, cache, progress, open)?;
+            Ok((newer, files))
+        }
+        Err(other) => Err(other),
     }
 }
 

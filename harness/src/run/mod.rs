@@ -242,6 +242,11 @@ impl Run {
             cpu_model: Machine::CPU_MODEL.to_owned(),
             ..Environment::default()
         };
+        if kernel.rebuild.is_some() {
+            let commit = kernel.commit.as_deref().unwrap_or("no git commit");
+            self.teller
+                .note(format!("{}: release {}, {commit}", kernel.name, kernel.release));
+        }
         let version: KernelVersion = match kernel.version.parse() {
             Ok(version) => version,
             Err(error) => return self.all_broken(&kernel.name, &format!("{error}")),
@@ -413,7 +418,16 @@ fn precondition(case: &Case, kernel: &Kernel, version: &KernelVersion) -> Option
         ));
     }
     let missing: Vec<String> = kernel.missing.iter().map(ToString::to_string).collect();
-    (!missing.is_empty()).then(|| format!("this kernel lacks what is needed: {}", missing.join("; ")))
+    let way_out = kernel.rebuild.as_ref();
+    let way_out = way_out
+        .map(|command| format!("; to complete it: {command}"))
+        .unwrap_or_default();
+    (!missing.is_empty()).then(|| {
+        format!(
+            "this kernel lacks what is needed: {}{way_out}",
+            missing.join("; ")
+        )
+    })
 }
 
 /// How people call a case that runs.

@@ -9,6 +9,7 @@ mod build;
 mod cache;
 mod finding;
 mod guests;
+mod kernels;
 
 use crate::Stopped;
 use crate::flags::DoctorFlags;
@@ -43,6 +44,10 @@ fn examine(flags: &DoctorFlags) -> Result<Vec<Group>, Stopped> {
             findings: cache::examine(&folder),
         },
         archive,
+        Group {
+            title: "building kernels",
+            findings: kernels::examine(),
+        },
         Group {
             title: "guests",
             findings: guests::examine(&qemu, &folder, reachable),

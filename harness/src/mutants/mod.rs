@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Kernels that are broken on purpose: a suite is worth what it notices.
+//!
+//! A [`Mutant`] is a small defect in a file of the kernel ([`description`]); [`apply`] puts it in, [`fate`] says what came
+//! of it, [`campaign`] does that to one tree with all of them.
+
+pub mod apply;
+pub mod campaign;
+pub mod description;
+pub mod fate;
+
+pub use apply::NotApplied;
+pub use description::{Mutant, load_all};
+pub use fate::{Fate, table};
