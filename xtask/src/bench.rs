@@ -5,7 +5,7 @@ use crate::flags::{BenchFlags, CaseFlags, default_cases};
 use crate::{Stopped, interrupt, select};
 use anyhow::Context;
 use guest_images::{Cache, KernelSpec};
-use harness::bench::{BenchError, Plan, measure};
+use harness::bench::{BenchError, Plan, measure, sample};
 use reports::ExitStatus;
 use std::io::Write;
 use std::time::Duration;
@@ -19,10 +19,12 @@ pub(crate) fn run(flags: BenchFlags) -> Result<ExitStatus, Stopped> {
         Some(text) => KernelSpec::parse(text, None).map_err(Stopped::usage)?,
         None => KernelSpec::default_kernel().map_err(Stopped::broken)?,
     };
+    let everything = flags.filters.is_empty();
     let cases = select::cases(&CaseFlags {
         cases: default_cases(),
-        filters: Vec::new(),
+        filters: flags.filters,
     })?;
+    let cases = if everything { sample(cases) } else { cases };
     let plan = Plan {
         cases,
         kernel,

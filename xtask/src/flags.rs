@@ -156,6 +156,9 @@ pub(crate) struct ReportFlags {
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchFlags {
+    /// The cases that are the suite, as for `test`; by default every tenth, so that booting for each takes minutes, not hours
+    #[arg(value_name = "CASE")]
+    pub(crate) filters: Vec<String>,
     /// A kernel by name, a bzImage or vmlinux, or a kernel build tree; by default the default kernel
     #[arg(long, value_name = "KERNEL")]
     pub(crate) kernel: Option<String>,

@@ -34,6 +34,14 @@ use testcases::{Case, Isolation};
 use tokio_util::sync::CancellationToken;
 use workplace::Workplace;
 
+/// One of how many cases stands for the suite.
+const SAMPLE: usize = 10;
+
+/// Every tenth case, in the order of their names: a suite that can be booted for, case by case, while one waits.
+pub fn sample(cases: Vec<Case>) -> Vec<Case> {
+    cases.into_iter().step_by(SAMPLE).collect()
+}
+
 /// What is to be measured.
 #[derive(Debug)]
 pub struct Plan {

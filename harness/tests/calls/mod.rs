@@ -8,7 +8,7 @@ pub(crate) mod mounts;
 pub(crate) mod space;
 pub(crate) mod victims;
 
-use guest_agent::address::{FileOffset, FsOffset, MappingOffset};
+use guest_agent::address::{FileOffset, FsOffset, MappingOffset, PAGE_SIZE};
 use guest_agent::call::{
     AskFacts, AskPmem, AskVictim, Call, ChangeFile, Contents, Facts, FileChange, FileStatus, Fill, Hello,
     Obeyed, OrderVictim, Outcome, PageAsked, ReadAt, Run, StartVictim, Stat, VictimStarted, VictimState,
@@ -193,4 +193,9 @@ pub(crate) async fn runs_have_deadlines(guest: &Guest<'_>) {
         .ask(run("grep -x sleep /proc/[0-9]*/comm", Some(30_000)))
         .await;
     assert_eq!((left.ended, left.stdout.as_str()), (Some(Ended::Exited(1)), ""));
+}
+
+/// What every byte of a page of counting ones is.
+pub(crate) fn counted(page: u64) -> u8 {
+    Fill::Counting.byte_at(FileOffset(page * PAGE_SIZE))
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Victims.
 
-use super::{Guest, done, load, spot, store};
+use super::{Guest, counted, done, load, spot, store};
 use guest_agent::address::FileOffset;
 use guest_agent::call::{
     Allocation, FileChange, Fill, ForkVictim, Inject, Injection, PageSize, ReleaseVictim, SizeProof,
@@ -57,7 +57,7 @@ pub(crate) async fn do_as_they_are_told(guest: &Guest<'_>) {
     else {
         panic!("{started:?}");
     };
-    assert_eq!(touched, [(load(spot(0, PAGE)), Reply::Loaded(2))]);
+    assert_eq!(touched, [(load(spot(0, PAGE)), Reply::Loaded(counted(1)))]);
     assert_eq!((mappings.len(), mappings[2].length), (3, 4 * PAGE));
     assert_eq!(mappings[0].inode, guest.stat("a").await.inode);
 
@@ -65,7 +65,7 @@ pub(crate) async fn do_as_they_are_told(guest: &Guest<'_>) {
     let page = guest.place("a", 2 * PAGE).await.physical.page();
     assert_eq!(
         guest.calmly("alice", touch(load(spot(1, 2 * PAGE)))).await,
-        Reply::Loaded(3)
+        Reply::Loaded(counted(2))
     );
     let state = guest.state("alice", &[spot(1, 2 * PAGE)]).await;
     assert_eq!(state.pages[0].entry.physical, Some(page));
@@ -81,7 +81,7 @@ pub(crate) async fn do_as_they_are_told(guest: &Guest<'_>) {
     // Nobody told it to touch that one.
     assert!(!state.pages[2].entry.present, "{state:?}");
     assert_eq!(state.pages[1].size.unwrap().size, PageSize::Small);
-    assert_eq!(guest.read("a", 2 * PAGE, PAGE).await.uniform, Some(3));
+    assert_eq!(guest.read("a", 2 * PAGE, PAGE).await.uniform, Some(counted(2)));
     // A store through a synchronous mapping is in the file.
     assert_eq!(
         guest.calmly("alice", touch(store(spot(2, 0), 0xee))).await,
@@ -120,7 +120,7 @@ pub(crate) async fn do_as_they_are_told(guest: &Guest<'_>) {
         direct: true,
     };
     assert_eq!(guest.calmly("alice", from).await, Reply::Moved(PAGE));
-    assert_eq!(guest.read("other", PAGE, PAGE).await.uniform, Some(7));
+    assert_eq!(guest.read("other", PAGE, PAGE).await.uniform, Some(counted(6)));
 
     let pin = Order::Pin {
         at: spot(0, PAGE),
@@ -352,7 +352,7 @@ pub(crate) async fn have_threads_and_children(guest: &Guest<'_>) {
     );
     assert_eq!(
         guest.calmly("child", touch(load(spot(0, PAGE)))).await,
-        Reply::Loaded(2)
+        Reply::Loaded(counted(1))
     );
     let early = Order::SetPolicy {
         thread: None,
@@ -384,7 +384,7 @@ pub(crate) async fn have_threads_and_children(guest: &Guest<'_>) {
     guest.ask(ReleaseVictim { name }).await;
     assert_eq!(
         guest.calmly("child", touch(load(spot(0, 2 * PAGE)))).await,
-        Reply::Loaded(3)
+        Reply::Loaded(counted(2))
     );
     assert_eq!(guest.state("grandchild", &[]).await.ended, None);
     let cleared = Order::SetPolicy {
