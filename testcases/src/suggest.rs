@@ -15,6 +15,68 @@ pub(crate) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str
         .map(|(_, word)| word)
 }
 
+/// What xfs_io, the shell's tools and system calls call the steps of a case.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("cat", "read"),
+    ("chattr", "set-flags"),
+    ("collapse-range", "collapse"),
+    ("copy-file-range", "copy"),
+    ("copy-range", "copy"),
+    ("cowextsize", "set-flags"),
+    ("cp", "copy"),
+    ("dedupe-range", "dedupe"),
+    ("drop-cache", "drop-caches"),
+    ("exec", "run"),
+    ("extsize", "set-flags"),
+    ("falloc", "allocate"),
+    ("fallocate", "allocate"),
+    ("fcollapse", "collapse"),
+    ("fdatasync", "sync"),
+    ("finsert", "insert"),
+    ("fpunch", "punch"),
+    ("fsfreeze", "freeze"),
+    ("fsync", "sync"),
+    ("ftruncate", "truncate"),
+    ("funshare", "unshare"),
+    ("fzero", "zero"),
+    ("getfattr", "get-xattr"),
+    ("getxattr", "get-xattr"),
+    ("insert-range", "insert"),
+    ("kill", "release"),
+    ("ln", "link"),
+    ("ls", "list"),
+    ("madvise", "advise"),
+    ("mmap", "victim"),
+    ("mread", "touch"),
+    ("munmap", "unmap"),
+    ("mv", "rename"),
+    ("mwrite", "store"),
+    ("prctl", "policy"),
+    ("pread", "read"),
+    ("punch-hole", "punch"),
+    ("pwrite", "write"),
+    ("readdir", "list"),
+    ("rm", "unlink"),
+    ("setfattr", "set-xattr"),
+    ("setxattr", "set-xattr"),
+    ("sh", "run"),
+    ("shell", "run"),
+    ("syncfs", "sync"),
+    ("umount", "unmount"),
+    ("unshare-range", "unshare"),
+    ("xfs-freeze", "freeze"),
+    ("xfs-io", "run"),
+    ("xfs-repair", "repair"),
+    ("zero-range", "zero"),
+];
+
+/// The step that other tools call by the written word, if it may stand here.
+pub(crate) fn elsewhere<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
+    let written = written.to_lowercase().replace('_', "-");
+    let (_, ours) = ELSEWHERE.iter().find(|(theirs, _)| *theirs == written)?;
+    known.iter().copied().find(|word| word == ours)
+}
+
 /// Offers a word.
 pub(crate) fn did_you_mean(word: &str) -> String {
     format!("did you mean `{word}`?")
@@ -23,7 +85,8 @@ pub(crate) fn did_you_mean(word: &str) -> String {
 /// What to do about an unknown word: the nearest known one, else all of them if they are few.
 pub(crate) fn way_out(written: &str, what: &str, known: &[&str]) -> Option<String> {
     const FEW: usize = 14;
-    match (nearest(written, known.iter().copied()), known) {
+    let meant = elsewhere(written, known).or_else(|| nearest(written, known.iter().copied()));
+    match (meant, known) {
         (Some(word), _) => Some(did_you_mean(word)),
         (None, []) => None,
         (None, [only]) => Some(format!("the only {what} is `{only}`")),

@@ -247,10 +247,57 @@ fn unknown_errnos() {
             "6:52 unknown errno `EOI` => did you mean `EIO`?",
             "7:25 unknown errno `EUCLAEN` => did you mean `EUCLEAN`?",
             "8:41 unknown errno `NOSUCH` => errno(3) lists the names; a number is taken as well",
-            "9:41 expected the name of an errno, such as `EIO`, found the number `134` => write the name of an errno, such as `EIO`",
+            "9:41 expected `none`, or the name of an errno such as `EIO`, found the number `134` => write `none`, or the name of an errno such as `EIO`",
             "10:43 unknown errno `EUCLEEN` => did you mean `EUCLEAN`?",
             "11:43 a kernel function returns an error as a negative number => write `EUCLEAN` or `-117`",
             "12:43 expected `0`, the name of an errno such as `EUCLEAN`, or its negative number, found the number `-999` => write `0`, the name of an errno such as `EUCLEAN`, or its negative number",
+        ],
+    );
+}
+
+#[test]
+fn a_number_that_is_no_errno() {
+    in_steps(
+        "
+  - write: { file: a, size: 2MiB, fill: 0x5a }
+  - expect: { injector: 0 }
+  - expect: { stat: { file: a }, error: 0 }
+",
+        &[
+            "6:25 expected `ok`, or the name of an errno such as `EUCLEAN`, found the number `0` => write `ok`, or the name of an errno such as `EUCLEAN`",
+            "7:41 expected `none`, or the name of an errno such as `EIO`, found the number `0` => write `none`, or the name of an errno such as `EIO`",
+        ],
+    );
+}
+
+#[test]
+fn a_shutdown_without_a_reason() {
+    in_steps(
+        "
+  - expect: { filesystem: shutdown }
+",
+        &["5:27 `shutdown` alone says too little => write `{ shutdown: corrupt-ondisk }`"],
+    );
+}
+
+#[test]
+fn words_of_other_tools() {
+    in_steps(
+        "
+  - punch_hole: { file: a, offset: 0, length: 4KiB }
+  - fpunch: { file: a, offset: 0, length: 4KiB }
+  - fallocate: { file: a, offset: 0, length: 4KiB }
+  - cat: { file: a }
+  - ls: {}
+  - expect: { pread: { file: a, offset: 0 }, error: EIO }
+",
+        &[
+            "5:5 unknown step `punch_hole` => did you mean `punch`?",
+            "6:5 unknown step `fpunch` => did you mean `punch`?",
+            "7:5 unknown step `fallocate` => did you mean `allocate`?",
+            "8:5 unknown step `cat` => did you mean `read`?",
+            "9:5 unknown step `ls` => did you mean `list`?",
+            "10:15 unknown key `pread` => did you mean `read`?",
         ],
     );
 }

@@ -141,6 +141,24 @@ steps:
 }
 
 #[test]
+fn the_name_of_a_row_is_no_parameter() {
+    in_file(
+        "
+parameters: [{ name: told, policy: early }]
+summary: s ${name} ${policy}
+why: w
+template: xfs
+steps:
+  - expect: { filesystem: up }
+"
+        .trim_start(),
+        &[
+            "2:10 there is no parameter `name` => `name` only names a row and is no parameter: give each row another key for it",
+        ],
+    );
+}
+
+#[test]
 fn parameters_that_are_not_there() {
     in_file(
         r#"

@@ -9,6 +9,10 @@ use std::collections::BTreeSet;
 
 pub(crate) fn run(flags: &CheckFlags) -> Result<ExitStatus, Stopped> {
     let cases = select::cases(&flags.cases)?;
+    if cases.is_empty() {
+        // What was asked for and is not there has been named.
+        return Ok(ExitStatus::NothingJudged);
+    }
     let files: BTreeSet<_> = cases.iter().map(|case| &case.path).collect();
     let files = match files.len() {
         1 => "1 case file, right".to_owned(),
@@ -19,9 +23,5 @@ pub(crate) fn run(flags: &CheckFlags) -> Result<ExitStatus, Stopped> {
         many => format!("{many} cases"),
     };
     println!("{files}: {all}");
-    Ok(if cases.is_empty() {
-        ExitStatus::NothingJudged
-    } else {
-        ExitStatus::Ok
-    })
+    Ok(ExitStatus::Ok)
 }

@@ -169,6 +169,13 @@ fn the_repositorys_own_cases_are_right() {
         .is(0, &["case files, all of them right"]);
 }
 
+#[test]
+fn what_matches_no_case_is_not_called_right() {
+    let nothing = Place::new().run(&["check", "bad"]);
+    nothing.is(4, &["no case matches `bad`"]);
+    assert!(!nothing.text.contains("right"), "{}", nothing.text);
+}
+
 const MATRIX: &str = "\
 parameters: { policy: [early, late] }
 summary: A process with the ${policy} policy.

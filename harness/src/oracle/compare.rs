@@ -238,7 +238,7 @@ impl Comparison {
                 .map(|(name, fate, seen)| {
                     let because = &fate.because;
                     if is_hit(fate, seen) {
-                        format!("saw {name} {}; {name} {because}", words::seen(seen))
+                        format!("{name} {}; {name} {because}", words::seen(seen))
                     } else {
                         format!("{name} {because}")
                     }

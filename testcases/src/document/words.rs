@@ -51,6 +51,11 @@ impl JsonSchema for Text {
     }
 }
 
+/// The errno of a number; where there is none, the words that could stand there are offered too.
+fn numbered<E: de::Error>(number: u64, expected: &dyn de::Expected) -> Result<Errno, E> {
+    Errno::from_unsigned(number).map_err(|_: E| E::invalid_value(de::Unexpected::Unsigned(number), expected))
+}
+
 /// `error: none`, `error: EIO`, or for a dedupe `error: differs`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Ending {
@@ -83,7 +88,7 @@ impl FromScalar for Ending {
     }
 
     fn from_unsigned<E: de::Error>(number: u64) -> Result<Self, E> {
-        Errno::from_unsigned(number).map(Self::Error)
+        numbered(number, &Self::EXPECTING).map(Self::Error)
     }
 }
 
@@ -128,7 +133,7 @@ impl FromScalar for CallResult {
     }
 
     fn from_unsigned<E: de::Error>(number: u64) -> Result<Self, E> {
-        Errno::from_unsigned(number).map(Self::Error)
+        numbered(number, &Self::EXPECTING).map(Self::Error)
     }
 }
 

@@ -108,6 +108,10 @@ impl<'a> Filling<'a> {
             let known = self.values.keys().map(String::as_str);
             found.push(diagnostic.help(match suggest::nearest(name, known) {
                 Some(near) => suggest::did_you_mean(near),
+                // The one key of a row that is no parameter.
+                None if name == "name" => {
+                    "`name` only names a row and is no parameter: give each row another key for it".to_owned()
+                }
                 None => format!("add it to `parameters`; where a shell is to see it, write `$${{{name}}}`"),
             }));
         }

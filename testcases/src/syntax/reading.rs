@@ -218,7 +218,9 @@ fn diagnose(fault: &Fault<'_>, what: &str, path: &[String], root: &Node) -> Diag
                 .copied()
                 .filter(|key| node.entry(key).is_none())
                 .collect();
-            let meant = suggest::nearest(name, open).map(suggest::did_you_mean);
+            let meant = suggest::elsewhere(name, &open)
+                .or_else(|| suggest::nearest(name, open))
+                .map(suggest::did_you_mean);
             match meant.or_else(|| suggest::way_out(name, "key", known)) {
                 Some(help) => diagnostic.help(help),
                 None if known.is_empty() => diagnostic.help("leave it out: nothing can be said here"),
@@ -251,6 +253,24 @@ fn diagnose(fault: &Fault<'_>, what: &str, path: &[String], root: &Node) -> Diag
             Diagnostic::new(format!("`{name}` is missing"))
                 .at(node.handle.clone(), format!("this needs `{name}`"))
                 .help(format!("add `{name}: …`"))
+        }
+        // serde's words for a variant that holds something, of which only the name is written.
+        Fault::Invalid {
+            expected: "newtype variant",
+            ..
+        } => {
+            let node = follow(root, path);
+            let word = match &node.kind {
+                Kind::Scalar(word) => word.as_str(),
+                Kind::Map(_) | Kind::List(_) => what,
+            };
+            let more = match word {
+                "shutdown" => "corrupt-ondisk",
+                _ => "…",
+            };
+            Diagnostic::new(format!("`{word}` alone says too little"))
+                .at(node.handle.clone(), "more belongs to this word")
+                .help(format!("write `{{ {word}: {more} }}`"))
         }
         Fault::Invalid { found, expected } => {
             let node = follow(root, path);
@@ -293,8 +313,12 @@ fn repair(fault: &Fault<'_>, path: &[String], value: &mut Value, node: &mut Node
     let Some(orphan) = mapping.shift_remove(*name) else {
         return false;
     };
-    let open = known.iter().copied().filter(|key| !mapping.contains_key(*key));
-    if let Some(meant) = suggest::nearest(name, open) {
+    let open: Vec<_> = known
+        .iter()
+        .copied()
+        .filter(|key| !mapping.contains_key(*key))
+        .collect();
+    if let Some(meant) = suggest::elsewhere(name, &open).or_else(|| suggest::nearest(name, open)) {
         mapping.insert(Value::String(meant.to_owned()), orphan);
         node.rename(path, name, meant);
     }

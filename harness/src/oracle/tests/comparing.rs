@@ -152,7 +152,7 @@ fn one_who_was_told_and_should_not() {
     );
     assert_eq!(
         differences[0].seen,
-        "saw carol get BUS_MCEERR_AO at 4KiB, lsb 12; carol did not map the page (early)"
+        "carol get BUS_MCEERR_AO at 4KiB, lsb 12; carol did not map the page (early)"
     );
 }
 
