@@ -27,7 +27,7 @@ pub use error::Error;
 pub use event::{Event, EventKind, WorkOutcome};
 pub use fold::Recorder;
 pub use junit::{Totals, junit, junit_totals};
-pub use reader::{EventLog, Reader, Readers, read_events};
+pub use reader::{EventLog, Reader, Readers, SharedRecorder, read_events};
 pub use record::{RunRecord, SCHEMA, Unfinished, VERSION, WorkRecord};
 pub use terminal::Terminal;
 pub use verdict::{Counts, ExitStatus, Verdict, exit_status};

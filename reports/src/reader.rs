@@ -4,8 +4,9 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{Error, Event};
+use crate::{Error, Event, Recorder};
 
 /// Somebody who follows the stream.
 ///
@@ -50,6 +51,33 @@ impl Reader for Readers {
             .iter_mut()
             .map(|reader| reader.finish())
             .fold(Ok(()), Result::and)
+    }
+}
+
+/// A [`Recorder`] that whoever made it reads out when the readers have had everything. Clones record into the same.
+#[derive(Debug, Clone, Default)]
+pub struct SharedRecorder(Arc<Mutex<Recorder>>);
+
+impl SharedRecorder {
+    /// What was recorded so far; recording begins anew.
+    #[must_use]
+    pub fn take(&self) -> Recorder {
+        std::mem::take(&mut *self.locked())
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Recorder> {
+        // An event is taken in whole, so a panic elsewhere is no reason to lose it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reader for SharedRecorder {
+    fn event(&mut self, event: &Event) {
+        self.locked().add(event.clone());
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        Ok(())
     }
 }
 

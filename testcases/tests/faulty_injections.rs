@@ -138,6 +138,7 @@ fn expectations_that_say_nothing() {
   - expect: { log: { has: x, lacks: [y, x] } }
   - expect: { page_flags: { has: [hwpoison], lacks: [hwpoison] } }
   - expect: { files: { a: {} } }
+  - expect: { watched: { health: { lacks: [media] } } }
 "#,
         &[
             "5:32 this says nothing => name those that get no signal under `alive`",
@@ -158,6 +159,7 @@ fn expectations_that_say_nothing() {
             "12:41 the same is expected to be there and not to be there => take one of the two away",
             "13:54 the same is expected to be there and not to be there => take one of the two away",
             "14:27 this says nothing => add one of `size`, `dax`, `shared`, `extents`, `unwritten`",
+            "15:43 what is not there may only be late => write under `has` what the watcher is told in any case; then what it was not told by then is looked at",
         ],
     );
 }

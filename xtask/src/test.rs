@@ -7,10 +7,10 @@ use anyhow::Context;
 use guest_images::{Cache, KernelSpec};
 use harness::run::{CASE_DEADLINE, Request, Stop, Teller, run as run_all};
 use reports::terminal::Look;
-use reports::{Event, EventLog, ExitStatus, Reader, Readers, Recorder, RunRecord, Terminal};
+use reports::{EventLog, ExitStatus, Readers, RunRecord, SharedRecorder, Terminal};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What blocking work may still take when the run has been interrupted.
@@ -38,7 +38,7 @@ pub(crate) fn run(flags: TestFlags) -> Result<ExitStatus, Stopped> {
         cache,
         command: std::env::args().collect(),
     };
-    let record = Record::default();
+    let record = SharedRecorder::default();
     let look = Look::for_output(std::io::stdout().is_terminal()).with_out(out.clone());
     let readers = Readers::new()
         .with(Terminal::new(std::io::stdout(), look))
@@ -66,7 +66,7 @@ pub(crate) fn run(flags: TestFlags) -> Result<ExitStatus, Stopped> {
     runtime.shutdown_timeout(LAST_MOMENTS);
     teller.finish().map_err(Stopped::broken)?;
     // Also for a run that ended before its first case: reports that lack would be those of the run before it.
-    let status = write_reports(record, &out)?;
+    let status = write_reports(&record, &out)?;
     outcome.map(|_| status)
 }
 
@@ -121,33 +121,9 @@ pub(crate) fn out_folder(named: Option<&Path>) -> Result<PathBuf, Stopped> {
     Ok(folder)
 }
 
-fn write_reports(record: Record, out: &Path) -> Result<ExitStatus, Stopped> {
-    let record: RunRecord = record.into_record().map_err(Stopped::broken)?;
+fn write_reports(record: &SharedRecorder, out: &Path) -> Result<ExitStatus, Stopped> {
+    let record: RunRecord = record.take().into_record().map_err(Stopped::broken)?;
     record.write(out.join(report::RECORD)).map_err(Stopped::broken)?;
     report::write_junit(&record, out).map_err(Stopped::broken)?;
     Ok(record.exit_status())
-}
-
-/// A recorder that is read out after the teller has handed it everything.
-#[derive(Clone, Default)]
-struct Record(Arc<Mutex<Recorder>>);
-
-impl Record {
-    fn into_record(self) -> Result<RunRecord, reports::Error> {
-        let mut recorder = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *recorder).into_record()
-    }
-}
-
-impl Reader for Record {
-    fn event(&mut self, event: &Event) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .add(event.clone());
-    }
-
-    fn finish(&mut self) -> Result<(), reports::Error> {
-        Ok(())
-    }
 }

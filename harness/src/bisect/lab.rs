@@ -6,10 +6,10 @@ use crate::accel::Accelerator;
 use crate::run::{CASE_DEADLINE, Request, Stop, Teller, run};
 use guest_images::build::{BuildRequest, Built, Flavour, build};
 use guest_images::{Cache, Error, KernelSpec, Progress};
-use reports::{CaseResult, Event, Reader, Readers, Recorder};
+use reports::{CaseResult, Readers, SharedRecorder};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use testcases::{Case, Isolation};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -103,7 +103,7 @@ impl Lab<'_> {
                 out.display()
             ))
         })?;
-        let recorder = Shared::default();
+        let recorder = SharedRecorder::default();
         let teller = Arc::new(Teller::new(Readers::new().with(recorder.clone())));
         let request = Request {
             cases: self.cases.clone(),
@@ -156,28 +156,5 @@ impl Lab<'_> {
         } else {
             Ok(())
         }
-    }
-}
-
-/// A recorder that is read out after the teller has handed it everything.
-#[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Recorder>>);
-
-impl Shared {
-    fn take(&self) -> Recorder {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Reader for Shared {
-    fn event(&mut self, event: &Event) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .add(event.clone());
-    }
-
-    fn finish(&mut self) -> Result<(), reports::Error> {
-        Ok(())
     }
 }

@@ -45,6 +45,11 @@ impl Found {
         }
     }
 
+    /// Whether this may be why nothing more was heard: the kernel complained, and whoever it complained about did not go on.
+    pub fn may_silence(&self) -> bool {
+        matches!(&self.what, What::Splat(splat) if splat.kind.may_silence())
+    }
+
     /// The kernel died while step number `step` was carried out.
     pub fn kernel_died(case: &Case, step: usize, how: &str) -> Self {
         let during = case.steps.get(step);

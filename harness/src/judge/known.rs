@@ -6,13 +6,24 @@ use super::findings::{Found, What};
 use reports::{Finding, Verdict};
 use testcases::{Case, KernelVersion, KnownIssue};
 
-/// The final verdict.
-pub(super) fn weigh(case: &Case, kernel: &KernelVersion, found: Vec<Found>) -> Judgement {
-    let foretold: Vec<&KnownIssue> = case
-        .known_issues
+/// Whether the case foretells everything that was found, on this kernel.
+pub(super) fn foretold(case: &Case, kernel: &KernelVersion, found: &[Found]) -> bool {
+    let issues = issues_of(case, kernel);
+    found
+        .iter()
+        .all(|found| issues.iter().any(|issue| covers(issue, found)))
+}
+
+fn issues_of<'c>(case: &'c Case, kernel: &KernelVersion) -> Vec<&'c KnownIssue> {
+    case.known_issues
         .iter()
         .filter(|issue| issue.kernel.contains(kernel))
-        .collect();
+        .collect()
+}
+
+/// The final verdict.
+pub(super) fn weigh(case: &Case, kernel: &KernelVersion, found: Vec<Found>) -> Judgement {
+    let foretold = issues_of(case, kernel);
     let shows = |issue: &KnownIssue| missing(issue, &found).is_empty();
     let covered = |found: &Found| foretold.iter().any(|issue| covers(issue, found));
 

@@ -48,19 +48,24 @@ pub fn judge(case: &Case, kernel: &KernelVersion, evidence: &Evidence) -> Judgem
         .into_iter()
         .map(Found::splat)
         .collect();
-    let splats = found.len();
+    // Evidence may be missing *because* the kernel complained: a task that an oops ended answers nobody. What an unforetold
+    // complaint says stands in any case.
+    let explained = found.iter().any(Found::may_silence) || !known::foretold(case, kernel, &found);
     if let End::GuestDied(how) = &evidence.end {
         found.push(Found::kernel_died(case, evidence.steps.len(), how));
-    } else if splats == 0 {
-        if let Some(why) = broken(case, evidence) {
-            return Judgement::without_findings(Verdict::Broken, why);
-        }
-        if let Some(why) = untestable(case, evidence) {
-            return Judgement::without_findings(Verdict::Untestable, why);
-        }
+    } else if !explained && let Some(gap) = gap(case, evidence) {
+        return gap;
     }
     found.extend(Checks::new(case, kernel, evidence).run());
     known::weigh(case, kernel, found)
+}
+
+/// Why the evidence does not suffice for a verdict on the kernel, as the verdict that it is instead.
+fn gap(case: &Case, evidence: &Evidence) -> Option<Judgement> {
+    let broken = broken(case, evidence).map(|why| Judgement::without_findings(Verdict::Broken, why));
+    broken.or_else(|| {
+        untestable(case, evidence).map(|why| Judgement::without_findings(Verdict::Untestable, why))
+    })
 }
 
 impl Judgement {

@@ -8,12 +8,13 @@ use crate::observe::evidence::StepEvidence;
 use crate::places::{Memory, Page, Part, Structure, Wanted, choose, data_at, page_starts, part, structure};
 use guest_agent::address::{FileOffset, FsOffset, GuestPhysical, PAGE_SIZE};
 use guest_agent::call::{AskQuota, AskVictim, Geometry, Outcome as Answer, Space, SpaceMap, Stat};
+use nix::errno::Errno;
 use testcases::{FilePath, MarkSpec, Place, Target, VictimPlace};
 
 /// The most pages that one injection may hit in turn.
 const MOST_PAGES: u64 = 4096;
-/// EIO: what a filesystem that is shut down answers.
-const SHUT_DOWN: i32 = 5;
+/// What a filesystem that is shut down answers.
+const SHUT_DOWN: i32 = Errno::EIO as i32;
 
 impl Scene<'_> {
     /// Every page of the target, in order; at least one.

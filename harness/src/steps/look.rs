@@ -200,26 +200,27 @@ impl Scene<'_> {
         let views = self.views();
         for (watcher, expected) in &wanted.watched {
             let until = Instant::now() + WATCHING;
-            let mut lines: Vec<String> = Vec::new();
-            loop {
+            // The first question is for what there is, the others for one more than that.
+            let mut at_least = 0;
+            let lines = loop {
                 let left = until.saturating_duration_since(Instant::now());
                 let call = ReadWatch {
                     watcher: guest_watcher(*watcher),
-                    // The first question is for what there is.
-                    at_least: if lines.is_empty() { 0 } else { lines.len() + 1 },
+                    at_least,
                     deadline_ms: u64::try_from(left.as_millis()).unwrap_or_default(),
                 };
                 let events = self.guest.agent.call(call, QUESTION).await?;
-                let came = events.len() > lines.len();
-                lines = events.iter().map(watched::line).collect();
+                let came = events.len() >= at_least;
+                let lines: Vec<String> = events.iter().map(watched::line).collect();
+                at_least = lines.len() + 1;
                 let all_there = expected
                     .has
                     .iter()
                     .all(|glob| patterns::shows(glob, &lines, &views, &injected));
-                if all_there || left.is_zero() || (!came && !lines.is_empty()) {
-                    break;
+                if all_there || left.is_zero() || !came {
+                    break lines;
                 }
-            }
+            };
             heard.insert(watcher.as_str().to_owned(), lines);
         }
         Ok(heard)

@@ -287,6 +287,18 @@ fn a_known_issue_excuses_nothing_else() {
     );
 }
 
+/// What was foretold fails nothing, and covers nothing that was not looked at.
+#[test]
+fn a_known_issue_is_no_excuse_for_silence() {
+    let mut evidence = with_the_warning();
+    evidence.steps.truncate(INJECT);
+    evidence.end = End::Lost("the machine check was never acknowledged".to_owned());
+    let verdict = |kernel| judge(&case(), &kernel, &evidence).verdict;
+    assert_eq!(verdict(old_kernel()), Verdict::Broken);
+    // A warning that nobody foretold stands, whatever was missed after it.
+    assert_eq!(verdict(new_kernel()), Verdict::Fail);
+}
+
 #[test]
 fn a_known_issue_may_foretell_a_finding() {
     let text = CASE.replace("splat: dax_insert_entry", "finding: bob was not signalled");

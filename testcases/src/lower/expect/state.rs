@@ -73,7 +73,12 @@ pub(super) fn state(
     let watched = expect.watched.map(|watched| {
         let node = node.at("watched");
         let seen = watched.into_iter().filter_map(|(watcher, seen)| {
-            lines(seen, node.at(watcher.as_str()), found).map(|lines| (watcher, lines))
+            let node = node.at(watcher.as_str());
+            let lines = lines(seen, node, found)?;
+            if lines.has.is_empty() {
+                no_barrier(node, found);
+            }
+            Some((watcher, lines))
         });
         seen.collect()
     });
@@ -223,6 +228,15 @@ pub(super) fn lines(
         return None;
     }
     Some(lines)
+}
+
+/// Watchers are told from a worker of the kernel: that a line is *not* there means something only after one that is.
+fn no_barrier(node: &Node, found: &mut Vec<Diagnostic>) {
+    found.push(
+        Diagnostic::new("what is not there may only be late")
+            .at(node.at("lacks").handle.clone(), "not there, says this")
+            .help("write under `has` what the watcher is told in any case; then what it was not told by then is looked at"),
+    );
 }
 
 /// The same under `has` and `lacks`.
