@@ -11,6 +11,7 @@ mod common;
 
 use common::{listened, parsed, request};
 use reports::Verdict;
+use std::collections::HashMap;
 use testcases::Isolation;
 
 /// A page of a file, in the third chunk of a stripe: who maps it is killed, and the kernel records it as bad. Both are
@@ -73,10 +74,19 @@ fn a_case_that_wants_a_boot_gets_one_beside_clones() {
     ];
     let out = tempfile::tempdir().unwrap();
     let told = listened(request(cases, Isolation::Clone, out.path()));
-    let had: Vec<_> = told
+    let had: HashMap<_, _> = told
         .results
         .iter()
-        .map(|result| (result.verdict, result.environment.isolation.as_str()))
+        .map(|result| {
+            let isolation = result.environment.isolation.as_str();
+            (result.case.as_str(), (result.verdict, isolation))
+        })
         .collect();
-    assert_eq!(had, [(Verdict::Pass, "boot"), (Verdict::Pass, "clone")]);
+    assert_eq!(
+        had,
+        HashMap::from([
+            ("stacks/booted", (Verdict::Pass, "boot")),
+            ("stacks/cloned", (Verdict::Pass, "clone"))
+        ])
+    );
 }

@@ -99,7 +99,7 @@ pub(crate) struct TestFlags {
     /// How many guests at once; by default as many as cores and free memory allow
     #[arg(long, short, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
-    /// Run the cases in a random order, the one that this number gives, instead of the longest first
+    /// Run the cases in a random order, the one that this number gives
     #[arg(long, value_name = "SEED")]
     pub(crate) shuffle: Option<u64>,
     /// How long one case may take

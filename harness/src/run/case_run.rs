@@ -23,9 +23,9 @@ const LOG_LINES: usize = 60;
 const LAST_LINES: usize = 12;
 
 /// Everything that one case needs.
-pub(super) struct Stage<'a> {
+pub(super) struct Stage<'a, 'g> {
     pub(super) case: &'a Case,
-    pub(super) guests: &'a Guests<'a>,
+    pub(super) guests: &'a Guests<'g>,
     pub(super) version: &'a KernelVersion,
     pub(super) environment: Environment,
     pub(super) deadline: Duration,
@@ -66,7 +66,7 @@ pub(super) fn unjudged(
     }
 }
 
-impl Stage<'_> {
+impl Stage<'_, '_> {
     /// Boots, carries out, judges, cleans up.
     pub(super) async fn run(self) -> CaseResult {
         // What is carried out and judged is the case as it is on this kernel.

@@ -12,9 +12,9 @@ use guest_images::qemu::Qemu;
 use guest_images::{Image, Progress};
 use reports::Verdict;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use testcases::{Case, Isolation, Template};
-use tokio::sync::Mutex;
+use tokio::sync::OnceCell;
 
 /// Why there is no guest, and what that means for the cases that wanted one.
 #[derive(Debug, Clone)]
@@ -78,17 +78,11 @@ pub(super) struct Guests<'a> {
     pub(super) image: &'a Image,
     pub(super) store: Option<&'a Store>,
     pub(super) teller: &'a Teller,
-    /// One case at a time makes a template; the others wait for it.
-    known: Mutex<Known<'a>>,
-}
-
-/// What has been found out about templates so far.
-#[derive(Default)]
-struct Known<'a> {
-    /// What has become of each.
-    made: HashMap<Template, Made<'a>>,
-    /// This QEMU can save no guest, whatever its template; a note has said so.
-    cannot_clone: bool,
+    /// What has become of each template that was asked for; whoever comes first makes it.
+    made: Mutex<HashMap<Template, Arc<OnceCell<Made<'a>>>>>,
+    /// One template at a time is made; they build on each other. True once it is known that this QEMU can save no guest,
+    /// whatever its template; a note has said so.
+    making: tokio::sync::Mutex<bool>,
 }
 
 /// What has become of a template.
@@ -117,18 +111,15 @@ impl<'a> Guests<'a> {
             image,
             store,
             teller,
-            known: Mutex::default(),
+            made: Mutex::default(),
+            making: tokio::sync::Mutex::default(),
         }
     }
 
     /// A guest of its own, in the state in which the case begins.
     pub(super) async fn get(&self, case: &Case, evidence: Evidence<'_>) -> Result<Ready, NoGuest> {
         let template = &case.template;
-        let made = match (case.isolation, self.store) {
-            (Isolation::Clone, Some(store)) => self.template(store, template).await,
-            (Isolation::Boot, _) | (_, None) => Made::Unkept,
-        };
-        match made {
+        match self.template(case).await {
             Made::Failed(why) => Err(why),
             Made::Unkept => self.booted(template, evidence).await,
             Made::Kept(store, kept) => {
@@ -163,11 +154,30 @@ impl<'a> Guests<'a> {
         }
     }
 
-    /// Makes the template now, if that has to be done, as a work of its own: so that no case waits for it.
-    pub(super) async fn prepare(&self, template: &Template) {
-        let Some(store) = self.store else { return };
-        if self.known.lock().await.cannot_clone {
-            return;
+    /// Sees to it that the case's template is there, if it begins with one.
+    pub(super) async fn prepare(&self, case: &Case) {
+        self.template(case).await;
+    }
+
+    /// What became of the case's template, which is made at most once.
+    async fn template(&self, case: &Case) -> Made<'a> {
+        let (Isolation::Clone, Some(store)) = (case.isolation, self.store) else {
+            return Made::Unkept;
+        };
+        let cell = {
+            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(made.entry(case.template.clone()).or_default())
+        };
+        cell.get_or_init(|| self.told(store, &case.template))
+            .await
+            .clone()
+    }
+
+    /// Finds the template, or makes it as a work of its own.
+    async fn told(&self, store: &'a Store, template: &Template) -> Made<'a> {
+        let mut cannot_clone = self.making.lock().await;
+        if *cannot_clone {
+            return Made::Unkept;
         }
         let machine = self.machine(template);
         let there = store.has(&template::key(self.image, self.qemu, &machine, template));
@@ -178,7 +188,7 @@ impl<'a> Guests<'a> {
             );
             self.teller.started("template", &what);
         }
-        let made = self.template(store, template).await;
+        let made = self.kept(store, template, &mut cannot_clone).await;
         if !there {
             self.teller.finished(
                 "template",
@@ -189,18 +199,11 @@ impl<'a> Guests<'a> {
                 },
             );
         }
+        made
     }
 
-    /// The template, made at most once.
-    async fn template(&self, store: &'a Store, template: &Template) -> Made<'a> {
-        let mut known = self.known.lock().await;
-        if let Some(made) = known.made.get(template) {
-            return made.clone();
-        }
-        if known.cannot_clone {
-            return Made::Unkept;
-        }
-        let made = match self.make(store, template).await {
+    async fn kept(&self, store: &'a Store, template: &Template, cannot_clone: &mut bool) -> Made<'a> {
+        match self.make(store, template).await {
             Ok(kept) => Made::Kept(store, Arc::new(kept)),
             Err(Unmade::Steps(error)) => Made::Failed(error.into()),
             // A guest that cannot be booted for a template cannot be booted for a case either.
@@ -208,9 +211,9 @@ impl<'a> Guests<'a> {
                 Made::Failed(NoGuest::broken(&error))
             }
             Err(Unmade::Template(error)) => {
-                known.cannot_clone = error.is_cannot_clone();
+                *cannot_clone = error.is_cannot_clone();
                 let why = chain(&error);
-                let who = if known.cannot_clone {
+                let who = if *cannot_clone {
                     "every case".to_owned()
                 } else {
                     format!("every case that begins with the template {template}")
@@ -220,9 +223,7 @@ impl<'a> Guests<'a> {
                 ));
                 Made::Unkept
             }
-        };
-        known.made.insert(template.clone(), made.clone());
-        made
+        }
     }
 
     async fn make(

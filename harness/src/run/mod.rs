@@ -7,6 +7,7 @@ mod accelerator;
 mod background;
 mod case_run;
 mod guests;
+mod order;
 mod request;
 mod stop;
 mod teller;
@@ -27,15 +28,15 @@ use futures_util::stream::{self, StreamExt};
 use guest_images::qemu::Qemu;
 use guest_images::{Image, Kernel, KernelSpec};
 use guests::Guests;
+use order::order;
 use reports::{CaseResult, Environment, EventKind, ExitStatus, Verdict};
 use request::default_jobs;
-use std::cmp::Reverse;
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use stop::Running;
 use testcases::{Case, Isolation, KernelVersion};
+use tokio::sync::Semaphore;
 
 /// Something the user named is wrong, found before anything was judged.
 #[derive(Debug, thiserror::Error)]
@@ -291,16 +292,13 @@ impl Run {
         let store = self.store().cloned();
         let (request, teller) = (Arc::clone(&self.request), Arc::clone(&self.teller));
         let guests = Guests::new(&hardware, qemu, &image, store.as_ref(), &teller);
-        let cloned = runnable.iter().filter(|case| case.isolation == Isolation::Clone);
-        for template in cloned.map(|case| &case.template).collect::<HashSet<_>>() {
-            guests.prepare(template).await;
-        }
         match self.request.shuffle {
             Some(seed) => fastrand::Rng::with_seed(seed).shuffle(&mut runnable),
-            // The longest first, so that none of them is what all wait for at the end.
-            None => runnable.sort_by_key(|case| Reverse(case.steps.len())),
+            None => runnable = order(runnable),
         }
         let (running, stop) = (Arc::clone(&self.running), self.stop.clone());
+        let jobs = request.jobs.unwrap_or_else(|| default_jobs(request.isolation));
+        let places = Semaphore::new(jobs.get());
         let stages = runnable.iter().map(|case| {
             let stage = Stage {
                 case,
@@ -312,7 +310,15 @@ impl Run {
                 teller: &teller,
             };
             let (name, running, stop) = (on(case.id.as_str(), &environment.kernel), &running, &stop);
+            let places = &places;
             async move {
+                // Fails only when closed, and nobody closes it. Whoever asked first is served first.
+                let _place = places.acquire().await.ok()?;
+                if stop.politely.is_cancelled() {
+                    return None;
+                }
+                // A template is nobody's case: what it takes is not the case's time.
+                stage.guests.prepare(case).await;
                 if stop.politely.is_cancelled() {
                     return None;
                 }
@@ -320,9 +326,9 @@ impl Run {
                 Some((name, stage.run().await))
             }
         });
-        let jobs = request.jobs.unwrap_or_else(|| default_jobs(request.isolation));
-        // In this order whatever finishes first: what a run says does not depend on how many guests it had at once.
-        let mut results = pin!(stream::iter(stages).buffered(jobs.get()));
+        // Told in this order whatever finishes first: what a run says does not depend on how many guests it had at once.
+        let all = runnable.len().max(1);
+        let mut results = pin!(stream::iter(stages).buffered(all));
         while let Some(finished) = results.next().await {
             if let Some((name, result)) = finished {
                 self.result(result);

@@ -25,7 +25,7 @@ pub struct Request {
     pub isolation: Isolation,
     /// How many guests at once; `None` for as many as cores and free memory allow.
     pub jobs: Option<NonZeroUsize>,
-    /// Run the cases of each kernel in the random order that this seed gives; `None` for the longest first.
+    /// Run the cases of each kernel in the random order that this seed gives; `None` for one that gives the first verdict soon, and the last one too.
     pub shuffle: Option<u64>,
     /// How long one case may take, from its start to its verdict.
     pub case_deadline: Duration,
