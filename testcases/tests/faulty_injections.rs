@@ -194,6 +194,32 @@ fn words_that_are_not_known() {
 }
 
 #[test]
+fn only_who_does_something_himself_is_signalled_by_it() {
+    in_steps(
+        r"
+  - write: { file: a, size: 2MiB, fill: 0x5a }
+  - victim: { name: alice, maps: a, touches: 4KiB }
+  - expect: { write: { file: a, offset: 0, from: { victim: alice, at: 0 } }, raises: { code: BUS_MCEERR_AR, at: 4KiB } }
+  - expect: { write: { file: a, offset: 0, fill: 1 }, raises: { code: BUS_MCEERR_AR, at: 4KiB } }
+  - expect: { write: { file: a, offset: 0, from: { victim: alice, at: 0 } }, raises: { code: BUS_MCEERR_AR, at: 4MiB } }
+",
+        &[
+            "8:55 nobody is signalled by a write that no victim makes => write `error: EIO`, or `from: { victim: alice, at: 4KiB }` in place of `fill`",
+            "9:113 offset 4MiB is beyond the end of `a` => choose an offset below 2MiB",
+        ],
+    );
+    in_steps(
+        r"
+  - write: { file: a, size: 2MiB, fill: 0x5a }
+  - expect: { read: { file: a }, raises: { code: BUS_MCEERR_AR, at: 4KiB } }
+",
+        &[
+            "6:34 `raises` is for `touch`, `store`, and a victim's `write`, and this is `read` => write either `error: EIO`, `error: none` or `contains: 0x5a`",
+        ],
+    );
+}
+
+#[test]
 fn endings_that_do_not_fit() {
     in_steps(
         r#"

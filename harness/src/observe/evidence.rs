@@ -239,7 +239,7 @@ pub struct Observation {
     pub injectors: Vec<Tried>,
     /// The filesystem.
     pub filesystem: Filesystem,
-    /// The badblocks of all pmem devices.
+    /// The badblocks of all pmem devices, if the expectation speaks of them.
     pub badblocks: Vec<BadMemory>,
     /// The pages that the latest injection hit, each once, in order.
     pub injected: Vec<GuestPhysical>,

@@ -63,7 +63,11 @@ impl Scene<'_> {
                 .filter_map(|hit| hit.injector.clone())
                 .collect(),
             filesystem: self.filesystem().await?,
-            badblocks: nvdimm::badblocks(&self.guest.agent, self.stack).await?,
+            badblocks: match wanted.badblocks {
+                Some(_) => nvdimm::badblocks(&self.guest.agent, self.stack).await?,
+                // A device that was taken away has no list.
+                None => Vec::new(),
+            },
             layout: self.layout.clone(),
             devices: self.devices(wanted)?,
             entries: self.entries(wanted).await?,

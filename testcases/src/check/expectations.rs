@@ -8,7 +8,7 @@ use super::victims::Victim;
 use crate::diagnostic::Diagnostic;
 use crate::model::{
     BadRange, Contents, DeadlySignal, Disposition, FieldValue, FilesystemState, Lines, Mechanism, Operation,
-    Outcome, SignalExpectation, StateExpectation,
+    Outcome, SignalExpectation, StateExpectation, WriteRange, WriteSource,
 };
 use crate::suggest;
 use crate::syntax::{Kind, Node};
@@ -310,19 +310,29 @@ impl Walk<'_> {
             }
             Outcome::Raises(signal) => {
                 let args = node.at(word);
-                let victim = match operation {
-                    Operation::Touch(at) => Some(&at.victim),
-                    Operation::Store(store) => Some(&store.victim),
-                    _ => None,
-                };
-                if let Some(name) = victim {
-                    // Whether there is such a victim has been said.
-                    let known = self
-                        .victims
-                        .known(name, args.at("victim").handle.clone(), &mut Vec::new());
-                    if known.is_some() {
-                        self.signal(name, signal, args.at("victim"), node.at("raises"));
+                let (name, place) = match operation {
+                    Operation::Touch(at) => (&at.victim, args),
+                    Operation::Store(store) => (&store.victim, args),
+                    Operation::Write(WriteRange {
+                        source: WriteSource::Mapping(at),
+                        ..
+                    }) => (&at.victim, args.at("from")),
+                    _ => {
+                        self.found.push(
+                            Diagnostic::new("nobody is signalled by a write that no victim makes")
+                                .at(node.key("raises"), "not here")
+                                .see(node.key(word), "this is tried")
+                                .help("write `error: EIO`, or `from: { victim: alice, at: 4KiB }` in place of `fill`"),
+                        );
+                        return;
                     }
+                };
+                // Whether there is such a victim has been said.
+                let known = self
+                    .victims
+                    .known(name, place.at("victim").handle.clone(), &mut Vec::new());
+                if known.is_some() {
+                    self.signal(name, signal, place.at("victim"), node.at("raises"));
                 }
             }
             Outcome::Exits { output, .. } => self.lines(output, node.at("output")),

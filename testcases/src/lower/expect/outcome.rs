@@ -30,6 +30,10 @@ fn endings_of(tried: &str) -> (&'static [&'static str], &'static str) {
             &["error", "raises"],
             "write `error: none`, or `raises: { code: BUS_MCEERR_AR, at: 4KiB }`",
         ),
+        "write" => (
+            &["error", "raises"],
+            "write `error: EIO`, `error: none`, or, of a victim's write, `raises: { code: BUS_MCEERR_AR, at: 4KiB }`",
+        ),
         "run" | "repair" => (
             &["status", "output"],
             "write `status: 0`, `output: some text`, or both",
@@ -47,7 +51,7 @@ fn meant_for(ending: &str) -> &'static str {
     match ending {
         "contains" => "for reading",
         "value" => "for `touch`",
-        "raises" => "for `touch` and `store`",
+        "raises" => "for `touch`, `store`, and a victim's `write`",
         "names" => "for `list`",
         "error" => "for what returns an errno",
         _ => "for `run` and `repair`",
