@@ -71,7 +71,7 @@ pub fn build_image(kernel: Kernel, cache: &Cache, progress: &dyn Progress) -> Re
             .part("is", optional);
     }
     let id = inputs.finish();
-    let name = EntryName::new("images", id.as_str());
+    let name = entry(&id);
     let folder = cache.obtain(
         &name,
         &format!("the image of {}", kernel.name),
@@ -100,6 +100,11 @@ pub fn build_image(kernel: Kernel, cache: &Cache, progress: &dyn Progress) -> Re
             .collect(),
         kernel,
     })
+}
+
+/// The cache's entry of the image with this id.
+pub(crate) fn entry(id: &str) -> EntryName {
+    EntryName::new("images", id)
 }
 
 /// Fills an entry.

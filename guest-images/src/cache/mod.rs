@@ -94,6 +94,14 @@ impl Cache {
         }
     }
 
+    /// Removes the image with this id: of a kernel that will not be seen again. Does nothing if it is not there; waits for
+    /// whoever is making it. That nobody uses it is the caller's word.
+    pub fn forget_image(&self, id: &str, progress: &dyn Progress) -> Result<(), Error> {
+        let name = crate::image::entry(id);
+        let _lock = self.lock(&name.flat(), "an image that is not wanted any more", progress)?;
+        remove(&self.folder(&name))
+    }
+
     /// The folder of an entry that is there and undamaged.
     pub(crate) fn lookup(&self, name: &EntryName) -> Option<PathBuf> {
         let folder = self.folder(name);

@@ -46,6 +46,18 @@ fn built_once_then_found() {
 }
 
 #[test]
+fn an_image_that_is_not_wanted_any_more_goes_alone() {
+    let (_folder, cache) = fresh();
+    let [gone, stays] = ["00ff", "00fe"].map(crate::image::entry);
+    for name in [&gone, &stays] {
+        cache.obtain(name, "an image", &Silent, |_| Ok(())).unwrap();
+    }
+    cache.forget_image("00ff", &Silent).unwrap();
+    assert!(cache.lookup(&gone).is_none() && cache.lookup(&stays).is_some());
+    cache.forget_image("00ff", &Silent).unwrap();
+}
+
+#[test]
 fn a_failed_build_leaves_nothing() {
     let (_folder, cache) = fresh();
     let failed = cache.obtain(&entry(), "a thing", &Silent, |to| {

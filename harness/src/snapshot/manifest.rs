@@ -2,7 +2,7 @@
 //! What belongs to a template, so that a damaged, truncated or foreign one is noticed.
 
 use super::copy::PAGE;
-use super::recipe::{Key, Recipe, hex};
+use super::recipe::{IMAGE, Key, PARENT, Recipe, hex};
 use crate::qemu::Cloning;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -31,7 +31,7 @@ pub(super) fn nvdimm(index: usize) -> String {
 pub(super) struct Manifest {
     pub(super) key: Key,
     pub(super) name: String,
-    /// For people only; the key stands for it.
+    /// For people, and for [`Manifest::origin`]; the key stands for it.
     pub(super) recipe: Vec<(String, String)>,
     pub(super) cloning: Cloning,
     pub(super) boot_id: String,
@@ -140,6 +140,19 @@ impl Manifest {
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(self).map_err(io::Error::other)?;
         fs::write(folder.join(MANIFEST), text)
+    }
+
+    /// The manifest of whatever template is in `folder`, if it can be read.
+    pub(super) fn of_any(folder: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(folder.join(MANIFEST)).ok()?).ok()
+    }
+
+    /// What it was made from: the id of an image, or the key of another template.
+    pub(super) fn origin(&self) -> Option<&str> {
+        self.recipe
+            .iter()
+            .find(|(what, _)| [IMAGE, PARENT].contains(&what.as_str()))
+            .map(|(_, value)| value.as_str())
     }
 
     /// The manifest of the template in `folder`, which is the one that `recipe` describes and undamaged.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What goes when it was not used for long, or when there is too much.
+//! What goes: when it was not used for long, when there is too much, or when its image will not be seen again.
 
 use super::error::{Doing, StoreError};
 use super::home::{Home, Medium};
 use super::lock::open_lock;
+use super::manifest::Manifest;
 use std::fs::{self, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -45,7 +46,7 @@ pub struct Pruned {
     pub removed: usize,
     /// Bytes that they had allocated.
     pub freed: u64,
-    /// Bytes allocated by the templates that are left.
+    /// Bytes allocated by the templates that are left, where all were looked at.
     pub left: u64,
 }
 
@@ -61,10 +62,7 @@ impl std::ops::AddAssign for Pruned {
 /// fits, but none that is in use or being made; and what killed runs left half-made.
 pub(super) fn prune(home: &Home, limits: Limits) -> Result<Pruned, StoreError> {
     let mut found = Vec::new();
-    for (name, folder) in folders(home.root())? {
-        if ["tmp", "locks"].contains(&name.as_str()) {
-            continue;
-        }
+    for (name, folder) in templates(home)? {
         let used = fs::metadata(home.lock_path(&name, "use")).and_then(|lock| lock.modified());
         // Without a trace of use it is as old as can be.
         let used = used.unwrap_or(SystemTime::UNIX_EPOCH);
@@ -89,6 +87,40 @@ pub(super) fn prune(home: &Home, limits: Limits) -> Result<Pruned, StoreError> {
         remove_unused(home, &name, &folder)?;
     }
     Ok(pruned)
+}
+
+/// Removes the templates that were made from the image with this id, and those that were made from these, but none that
+/// is in use.
+pub(super) fn forget(home: &Home, image: &str) -> Result<Pruned, StoreError> {
+    // One whose papers cannot be read is nobody's, and goes by its age.
+    let mut others: Vec<(String, PathBuf, String)> = templates(home)?
+        .into_iter()
+        .filter_map(|(name, folder)| {
+            let origin = Manifest::of_any(&folder)?.origin()?.to_owned();
+            Some((name, folder, origin))
+        })
+        .collect();
+    let mut pruned = Pruned::default();
+    let mut gone = vec![image.to_owned()];
+    while let Some(origin) = gone.pop() {
+        let (made_of_it, rest) = others.into_iter().partition(|(.., of)| *of == origin);
+        others = rest;
+        for (name, folder, _) in made_of_it {
+            let size = size_on_disk(&folder).doing("look into", &folder)?;
+            if remove_unused(home, &name, &folder)? {
+                pruned.removed += 1;
+                pruned.freed += size;
+            }
+            gone.push(name);
+        }
+    }
+    Ok(pruned)
+}
+
+fn templates(home: &Home) -> Result<Vec<(String, PathBuf)>, StoreError> {
+    let mut found = folders(home.root())?;
+    found.retain(|(name, _)| !["tmp", "locks"].contains(&name.as_str()));
+    Ok(found)
 }
 
 /// Removes a folder unless its template is being made or used.

@@ -12,6 +12,12 @@ use std::path::PathBuf;
 /// Changes whenever templates are made or written down differently.
 const FORMAT: &str = "template 1";
 
+/// The part of a recipe that names the image, in a guest that was booted.
+pub(super) const IMAGE: &str = "image";
+
+/// The part of a recipe that names the template that it goes on from.
+pub(super) const PARENT: &str = "parent";
+
 /// A template's name: the SHA-256 of its recipe, in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -45,7 +51,7 @@ impl Recipe {
             ("kernel", kernel.name.clone()),
             ("kernel release", kernel.release.clone()),
             // The image's id stands for the content of both files, but not for its keys.
-            ("image", image.id.clone()),
+            (IMAGE, image.id.clone()),
             ("host key", image.host_key.clone()),
             ("qemu", qemu.digest.clone()),
             ("qemu version", qemu.version_text.clone()),
@@ -60,7 +66,7 @@ impl Recipe {
 
     /// The template called `name` that is made by taking `steps` in a clone of the template `parent`.
     pub fn after(name: &str, parent: &Key, steps: &[String]) -> Self {
-        Self::of(name, vec![("parent".to_owned(), parent.to_string())], steps)
+        Self::of(name, vec![(PARENT.to_owned(), parent.to_string())], steps)
     }
 
     fn of(name: &str, mut parts: Vec<(String, String)>, steps: &[String]) -> Self {
@@ -69,6 +75,11 @@ impl Recipe {
             name: name.to_owned(),
             parts,
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn made_of(name: &str, what: &str, origin: &str) -> Self {
+        Self::of(name, vec![(what.to_owned(), origin.to_owned())], &[])
     }
 
     /// What people call it: `booted`, `fsdax`, `xfs`.

@@ -16,7 +16,7 @@ use super::error::{Doing, StoreError, Unmade};
 use super::home::{CHAIN, Home, choose};
 use super::lock::{Kind, blocking, lock};
 use super::manifest::{Entry, Flaw, Manifest, RAM, STATE, nvdimm};
-use super::prune::{Limits, Pruned, prune};
+use super::prune::{Limits, Pruned, forget, prune};
 use super::recipe::{Key, Recipe};
 use super::template::Template;
 use crate::qemu::{Cloning, GuestMemory, Machine, MemoryFile};
@@ -198,6 +198,15 @@ impl Store {
         let mut pruned = Pruned::default();
         for home in self.homes.iter().filter(|home| home.exists()) {
             pruned += prune(home, Limits::of(home.medium()))?;
+        }
+        Ok(pruned)
+    }
+
+    /// Removes what was made from the image with this id: of a kernel that will not be seen again. What is in use stays.
+    pub fn forget_image(&self, image: &str) -> Result<Pruned, StoreError> {
+        let mut pruned = Pruned::default();
+        for home in self.homes.iter().filter(|home| home.exists()) {
+            pruned += forget(home, image)?;
         }
         Ok(pruned)
     }

@@ -81,15 +81,16 @@ impl Place {
     }
 
     async fn obtain(&self, name: &str) -> Template {
+        self.obtain_of(&recipe(name)).await
+    }
+
+    async fn obtain_of(&self, recipe: &Recipe) -> Template {
         let note = |text: &str| self.notes.lock().unwrap().push(text.to_owned());
         let make = async |scratch: &Path| {
             *self.times_made.lock().unwrap() += 1;
             Ok::<_, Unmade<Infallible>>(made(scratch))
         };
-        self.store
-            .obtain(&recipe(name), &machine(), &note, make)
-            .await
-            .unwrap()
+        self.store.obtain(recipe, &machine(), &note, make).await.unwrap()
     }
 
     fn disk(&self) -> &Home {
@@ -288,6 +289,27 @@ async fn of_too_many_the_longest_unused_go_first() {
     assert_eq!(prune(place.disk(), limits).unwrap().removed, 1);
     assert!(!place.disk().folder(&recipe("b").key()).exists());
     assert!(place.disk().folder(&recipe("a").key()).exists());
+}
+
+#[tokio::test]
+async fn what_was_made_from_an_image_goes_with_it_but_not_while_it_is_used() {
+    let place = Place::new();
+    let of = |name: &str, origin: (&str, &str)| Recipe::made_of(name, origin.0, origin.1);
+    let booted = of("booted", ("image", "mutant"));
+    let xfs = of("xfs", ("parent", booted.key().as_str()));
+    let held = of("held", ("parent", xfs.key().as_str()));
+    let other = of("booted", ("image", "other"));
+    let mut kept = Vec::new();
+    for recipe in [&booted, &xfs, &held, &other] {
+        kept.push(place.obtain_of(recipe).await);
+    }
+    drop(kept.drain(..2));
+    kept.pop();
+    let there = |recipe: &Recipe| place.store.has(&recipe.key());
+    assert_eq!(place.store.forget_image("mutant").unwrap().removed, 2);
+    assert!(!there(&booted) && !there(&xfs) && there(&held) && there(&other));
+    drop(kept);
+    assert_eq!(place.store.forget_image("nobody's").unwrap().removed, 0);
 }
 
 #[tokio::test]
