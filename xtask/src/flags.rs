@@ -293,6 +293,12 @@ pub(crate) struct MutantsFlags {
     /// Name them, one a line, and do nothing else
     #[arg(long)]
     pub(crate) list: bool,
+    /// Run on each mutant only the cases that it names as those that should notice: the quick way
+    #[arg(long, conflicts_with = "filters")]
+    pub(crate) named: bool,
+    /// Put the fates into the table in this Markdown file, beside what it says of other mutants
+    #[arg(long, value_name = "FILE")]
+    pub(crate) table: Option<PathBuf>,
     /// The folder of mutants
     #[arg(long, value_name = "DIR", default_value_os_t = default_mutants())]
     pub(crate) mutants: PathBuf,

@@ -11,9 +11,10 @@ use guest_images::{Cache, KernelSpec};
 use harness::bisect::clone::{Clone, resolve};
 use harness::mutants::campaign::{Campaign, CampaignError, mend};
 use harness::mutants::fate::line;
-use harness::mutants::{Fate, Mutant, load_all, table};
+use harness::mutants::{Cases, Fate, Mutant, load_all, page, table};
 use reports::ExitStatus;
 use std::path::{Path, PathBuf};
+use testcases::Case;
 
 pub(crate) fn run(flags: MutantsFlags) -> Result<ExitStatus, Stopped> {
     let mutants = wanted(&flags)?;
@@ -23,7 +24,11 @@ pub(crate) fn run(flags: MutantsFlags) -> Result<ExitStatus, Stopped> {
         }
         return Ok(ExitStatus::Ok);
     }
-    let cases = cases(&flags.lab, flags.filters.clone())?;
+    let cases = cases_for(&flags, &mutants)?;
+    if let Some(file) = &flags.table {
+        // Looked at before hours go by.
+        page_in(file)?;
+    }
     let (tree, build) = prepared(&flags)?;
     let out = out_folder(None)?;
     let mut fates = Vec::new();
@@ -32,9 +37,11 @@ pub(crate) fn run(flags: MutantsFlags) -> Result<ExitStatus, Stopped> {
             lab,
             tree: &tree,
             out: &out,
+            cases: if flags.named { Cases::Named } else { Cases::All },
         };
         fates_of(&campaign, &mutants, &mut fates).map_err(campaign_stopped)
     });
+    fates.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
     let names: Vec<(&str, &Fate)> = fates
         .iter()
         .map(|(mutant, fate)| (mutant.name.as_str(), fate))
@@ -46,6 +53,13 @@ pub(crate) fn run(flags: MutantsFlags) -> Result<ExitStatus, Stopped> {
     eprintln!("records: {}", out.display());
     // Also of a campaign that was ended early: what is known is known.
     println!("{}", table(&fates));
+    if let Some(file) = &flags.table {
+        let all = load_all(&flags.mutants).map_err(Stopped::usage)?;
+        let text = page::update(&page_in(file)?, &all, &fates)
+            .with_context(|| format!("cannot put the table into {}", file.display()))
+            .map_err(Stopped::usage)?;
+        reports::files::write_atomically(file, text.as_bytes()).map_err(Stopped::broken)?;
+    }
     ended?;
     Ok(if fates.iter().all(|(_, fate)| fate.is_well()) {
         ExitStatus::Ok
@@ -61,7 +75,10 @@ fn fates_of<'m>(
 ) -> Result<(), CampaignError> {
     mend(campaign.tree)?;
     let unchanged = campaign.unchanged()?;
-    for mutant in mutants {
+    // Between two mutants of one file there is only that file to compile.
+    let mut by_file: Vec<&Mutant> = mutants.iter().collect();
+    by_file.sort_by(|one, other| one.file.cmp(&other.file));
+    for mutant in by_file {
         let fate = campaign.try_one(mutant, &unchanged)?;
         eprintln!("{}", line(mutant, &fate, 0));
         fates.push((mutant, fate));
@@ -92,6 +109,31 @@ fn wanted(flags: &MutantsFlags) -> Result<Vec<Mutant>, Stopped> {
         )));
     }
     Ok(mutants)
+}
+
+/// What the unchanged kernel is tried with: everything that some mutant gets.
+fn cases_for(flags: &MutantsFlags, mutants: &[Mutant]) -> Result<Vec<Case>, Stopped> {
+    let mut cases = cases(&flags.lab, flags.filters.clone())?;
+    if flags.named {
+        cases.retain(|case| mutants.iter().any(|mutant| mutant.names(case.id.as_str())));
+        if cases.is_empty() {
+            return Err(Stopped::usage(anyhow!(
+                "none of these mutants names a case that is there; without --named they get all cases"
+            )));
+        }
+    }
+    Ok(cases)
+}
+
+/// The text of a file that has a place for the table.
+fn page_in(file: &Path) -> Result<String, Stopped> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read {}", file.display()))
+        .map_err(Stopped::usage)?;
+    page::update(&text, &[], &[])
+        .with_context(|| format!("cannot put a table into {}", file.display()))
+        .map_err(Stopped::usage)?;
+    Ok(text)
 }
 
 fn listed(mutant: &Mutant) -> String {

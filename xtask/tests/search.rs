@@ -97,6 +97,14 @@ fn mutants_are_listed_one_a_line() {
     }
     let (status, _, said) = ask(folder.path(), &["mutants", "no-such-mutant"]);
     assert!(status == 2 && said.contains("--list"), "{said}");
+    // Nobody can notice it, so it names nobody.
+    let (status, _, said) = ask(folder.path(), &["mutants", "--named", "length-in-sectors"]);
+    assert!(status == 2 && said.contains("without --named"), "{said}");
+    let (status, _, said) = ask(folder.path(), &["mutants", "--named", "--case", "data/"]);
+    assert!(status == 2 && said.contains("--case"), "{said}");
+    std::fs::write(folder.path().join("page.md"), "# No table\n").unwrap();
+    let (status, _, said) = ask(folder.path(), &["mutants", "lsb-zero", "--table", "page.md"]);
+    assert!(status == 2 && said.contains("<!-- fates: begin -->"), "{said}");
 }
 
 #[test]

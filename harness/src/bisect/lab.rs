@@ -4,8 +4,9 @@
 use super::trial::{Signature, Trial, weigh};
 use crate::accel::Accelerator;
 use crate::run::{CASE_DEADLINE, Request, Stop, Teller, run};
+use crate::snapshot::Store;
 use guest_images::build::{BuildRequest, Built, Flavour, build};
-use guest_images::{Cache, Error, KernelSpec, Progress};
+use guest_images::{Cache, Error, Image, KernelSpec, Progress};
 use reports::{CaseResult, Readers, SharedRecorder};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -72,30 +73,60 @@ impl Lab<'_> {
         })
     }
 
-    /// Runs the cases `rounds` times on a built tree; records go into `out`, a folder for each round.
+    /// Runs `cases` `rounds` times on a built tree; records go into `out`, a folder for each round.
     ///
     /// What is wrong with this machine is found before any guest starts, so that a broken verdict is the kernel's.
-    pub fn run(&self, tree: &Path, rounds: u32, out: &Path) -> Result<Vec<Vec<CaseResult>>, Trouble> {
-        let spec = KernelSpec::Tree {
-            tree: tree.to_owned(),
-            modules: None,
-        };
+    pub fn run(
+        &self,
+        cases: &[Case],
+        tree: &Path,
+        rounds: u32,
+        out: &Path,
+    ) -> Result<Vec<Vec<CaseResult>>, Trouble> {
         guest_images::qemu::locate(self.qemu.as_deref(), self.cache, self.progress)
             .map_err(|error| Trouble::Everything(crate::steps::chain(&error)))?;
-        let kernel = guest_images::resolve_kernel(&spec, self.cache, self.progress)
+        self.image(tree)?;
+        (1..=rounds)
+            .map(|round| self.round(cases, tree, &out.join(format!("round-{round}"))))
+            .collect()
+    }
+
+    fn image(&self, tree: &Path) -> Result<Image, Trouble> {
+        let kernel = guest_images::resolve_kernel(&spec(tree), self.cache, self.progress)
             .and_then(|kernel| kernel.require_complete().map(|()| kernel))
             .map_err(|error| match error {
                 Error::NoSpace { .. } => Trouble::Everything(crate::steps::chain(&error)),
                 _ => Trouble::ThisKernel(crate::steps::chain(&error)),
             })?;
         guest_images::build_image(kernel, self.cache, self.progress)
-            .map_err(|error| Trouble::Everything(crate::steps::chain(&error)))?;
-        (1..=rounds)
-            .map(|round| self.round(&spec, &out.join(format!("round-{round}"))))
-            .collect()
+            .map_err(|error| Trouble::Everything(crate::steps::chain(&error)))
     }
 
-    fn round(&self, spec: &KernelSpec, out: &Path) -> Result<Vec<CaseResult>, Trouble> {
+    /// Removes from the cache what was made for the kernel that is built in this tree now, some 400 MB: nobody will build
+    /// the same one again. What cannot be removed is told, and goes with its age.
+    pub fn forget(&self, tree: &Path) {
+        // Without an image there is nothing that was made from it.
+        let Ok(image) = self.image(tree) else { return };
+        let templates = Store::open(self.cache.root()).and_then(|store| store.forget_image(&image.id));
+        let left: Vec<String> = [
+            templates.err().map(|error| crate::steps::chain(&error)),
+            self.cache
+                .forget_image(&image.id, self.progress)
+                .err()
+                .map(|error| crate::steps::chain(&error)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if !left.is_empty() {
+            self.progress.note(&format!(
+                "what was made for this kernel stays in the cache: {}",
+                left.join("; ")
+            ));
+        }
+    }
+
+    fn round(&self, cases: &[Case], tree: &Path, out: &Path) -> Result<Vec<CaseResult>, Trouble> {
         let everything = |error: reports::Error| Trouble::Everything(crate::steps::chain(&error));
         std::fs::create_dir_all(out).map_err(|error| {
             Trouble::Everything(format!(
@@ -106,8 +137,8 @@ impl Lab<'_> {
         let recorder = SharedRecorder::default();
         let teller = Arc::new(Teller::new(Readers::new().with(recorder.clone())));
         let request = Request {
-            cases: self.cases.clone(),
-            kernels: vec![spec.clone()],
+            cases: cases.to_vec(),
+            kernels: vec![spec(tree)],
             qemu: self.qemu.clone(),
             accelerator: self.accelerator,
             isolation: Isolation::Clone,
@@ -142,7 +173,7 @@ impl Lab<'_> {
     ) -> Result<Trial, Trouble> {
         let results = self
             .build(tree)
-            .and_then(|built| self.run(&built.folder, rounds, out));
+            .and_then(|built| self.run(&self.cases, &built.folder, rounds, out));
         match results {
             Ok(results) => Ok(weigh(&results, like)),
             Err(Trouble::ThisKernel(why)) => Ok(Trial::cannot_tell(why)),
@@ -156,5 +187,12 @@ impl Lab<'_> {
         } else {
             Ok(())
         }
+    }
+}
+
+fn spec(tree: &Path) -> KernelSpec {
+    KernelSpec::Tree {
+        tree: tree.to_owned(),
+        modules: None,
     }
 }

@@ -8,6 +8,7 @@ use crate::bisect::lab::{Lab, Trouble};
 use reports::{CaseResult, Verdict};
 use std::fs;
 use std::path::{Path, PathBuf};
+use testcases::Case;
 
 /// A tree of our own that mutants are put into.
 pub struct Campaign<'a> {
@@ -17,6 +18,29 @@ pub struct Campaign<'a> {
     pub tree: &'a Path,
     /// Where the records of the runs go.
     pub out: &'a Path,
+    /// Which of the lab's cases a mutant gets.
+    pub cases: Cases,
+}
+
+/// Which cases are run on a mutant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cases {
+    /// All that there are: who else notices is told too.
+    All,
+    /// Those that the mutant names: enough to say whether it is noticed by whom it should be. One that names none, because
+    /// nobody can notice, gets them all.
+    Named,
+}
+
+impl Cases {
+    /// Those of `cases` that this mutant gets.
+    pub fn of(self, mutant: &Mutant, cases: &[Case]) -> Vec<Case> {
+        let mut chosen = cases.to_vec();
+        if self == Self::Named && !mutant.noticed_by.is_empty() {
+            chosen.retain(|case| mutant.names(case.id.as_str()));
+        }
+        chosen
+    }
 }
 
 /// In the tree while a file of it is broken: the file's name, and what was in it.
@@ -84,7 +108,7 @@ pub enum CampaignError {
 impl Campaign<'_> {
     /// Builds and tests the unchanged tree; what it came to is what mutants are held against.
     pub fn unchanged(&self) -> Result<Vec<CaseResult>, CampaignError> {
-        let results = self.test("unchanged")?;
+        let results = self.test(&self.lab.cases, "unchanged")?;
         let cases: Vec<String> = results
             .iter()
             .filter(|result| matches!(result.verdict, Verdict::Fail | Verdict::Broken))
@@ -128,7 +152,7 @@ impl Campaign<'_> {
         };
         remember(self.tree, &mutant.file, &text)?;
         write(&path, &changed)?;
-        let tested = self.test(&mutant.name);
+        let tested = self.test(&self.cases.of(mutant, &self.lab.cases), &mutant.name);
         mend(self.tree)?;
         match tested {
             Ok(results) => Ok(Fate::of(mutant, unchanged, &results)),
@@ -137,16 +161,41 @@ impl Campaign<'_> {
         }
     }
 
-    fn test(&self, name: &str) -> Result<Vec<CaseResult>, Trouble> {
+    /// The kernels of a campaign differ from each other, and from those of the next one by the time in their banner: what is
+    /// kept of them only fills the disk.
+    fn test(&self, cases: &[Case], name: &str) -> Result<Vec<CaseResult>, Trouble> {
         let built = self.lab.build(self.tree)?;
-        let rounds = self.lab.run(&built.folder, 1, &self.out.join(name))?;
-        Ok(rounds.into_iter().flatten().collect())
+        let rounds = self.lab.run(cases, &built.folder, 1, &self.out.join(name));
+        self.lab.forget(&built.folder);
+        Ok(rounds?.into_iter().flatten().collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mutant_gets_the_cases_that_it_names_if_it_names_any() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testcases/cases");
+        let (cases, _) = testcases::load_all(&folder);
+        let mut mutant = crate::mutants::fate::tests::mutant(&["signals/policy", "data/shared-block"], None);
+        let names = |which: Cases, mutant: &Mutant| -> Vec<String> {
+            let chosen = which.of(mutant, &cases);
+            chosen.iter().map(|case| case.id.to_string()).collect()
+        };
+        let chosen = names(Cases::Named, &mutant);
+        assert!(chosen.len() > 2, "{chosen:?}");
+        assert!(
+            chosen
+                .iter()
+                .all(|name| name == "data/shared-block" || name.starts_with("signals/policy.")),
+            "{chosen:?}"
+        );
+        assert_eq!(names(Cases::All, &mutant).len(), cases.len());
+        mutant.noticed_by.clear();
+        assert_eq!(names(Cases::Named, &mutant).len(), cases.len());
+    }
 
     #[test]
     fn what_a_killed_campaign_left_broken_is_mended_once() {

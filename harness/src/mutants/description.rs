@@ -21,7 +21,7 @@ pub struct Mutant {
     pub breaks: String,
     /// Which release had this defect.
     pub shipped: Option<String>,
-    /// The cases that should notice, by name; empty if there is none yet.
+    /// The cases that should notice, by name, or files of cases, any of which should; empty if there is none yet.
     pub noticed_by: Vec<String>,
     /// Why nobody can notice it, if nobody can.
     pub equivalent: Option<String>,
@@ -187,6 +187,15 @@ fn parse(text: &str, name: String) -> Result<Mutant, Wrong> {
 }
 
 impl Mutant {
+    /// Whether it names this case, by the case's own name or by that of its file.
+    pub fn names(&self, case: &str) -> bool {
+        let of_file = |name: &str| {
+            case.strip_prefix(name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.noticed_by.iter().any(|name| of_file(name))
+    }
+
     /// Whether a kernel has the code that this breaks, as far as the mutant knows.
     pub fn is_for(&self, version: &KernelVersion) -> bool {
         self.kernel.as_ref().is_none_or(|range| range.contains(version))
@@ -227,11 +236,44 @@ mod tests {
 
     #[test]
     fn who_should_notice_is_there() {
+        let (cases, _) = testcases::load_all(&testcases().join("cases"));
         for mutant in load_all(&testcases().join("mutants")).unwrap() {
-            for case in &mutant.noticed_by {
-                let path = testcases().join("cases").join(format!("{case}.yaml"));
-                assert!(path.is_file(), "{}: there is no case {case}", mutant.name);
+            assert_ne!(
+                mutant.noticed_by.is_empty(),
+                mutant.equivalent.is_none(),
+                "{}: either somebody notices, or nobody can",
+                mutant.name
+            );
+            for name in &mutant.noticed_by {
+                let alone = Mutant {
+                    noticed_by: vec![name.clone()],
+                    ..mutant.clone()
+                };
+                assert!(
+                    cases.iter().any(|case| alone.names(case.id.as_str())),
+                    "{}: there is no case {name}",
+                    mutant.name
+                );
             }
+        }
+    }
+
+    #[test]
+    fn a_file_stands_for_all_its_cases() {
+        let text =
+            "file: a.c\nbreaks: x\nnoticed_by: [d/policy, d/x.one]\nchanges: [{replace: a, with: b}]\n";
+        let Ok(mutant) = parse(text, "m".to_owned()) else {
+            panic!("it is not read")
+        };
+        for (case, named) in [
+            ("d/policy", true),
+            ("d/policy.early", true),
+            ("d/policy-machine-check.early", false),
+            ("d/x.one", true),
+            ("d/x", false),
+            ("d/x.one-more", false),
+        ] {
+            assert_eq!(mutant.names(case), named, "{case}");
         }
     }
 

@@ -58,7 +58,7 @@ impl Fate {
         let (by, mut broken) = (with(Verdict::Fail), with(Verdict::Broken));
         broken.extend(with(Verdict::Untestable));
         if !by.is_empty() {
-            let as_expected = by.iter().any(|case| mutant.noticed_by.contains(case));
+            let as_expected = by.iter().any(|case| mutant.names(case));
             Self::Killed { by, as_expected }
         } else if !broken.is_empty() {
             Self::Unclear { broken }
@@ -80,7 +80,7 @@ impl Fate {
     }
 
     /// One or two words.
-    fn word(&self) -> &'static str {
+    pub(super) fn word(&self) -> &'static str {
         match self {
             Self::Killed { .. } => "killed",
             Self::Survived => "SURVIVED",
@@ -148,11 +148,11 @@ pub fn line(mutant: &Mutant, fate: &Fate, width: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::bisect::trial::tests::result;
 
-    fn mutant(noticed_by: &[&str], equivalent: Option<&str>) -> Mutant {
+    pub(in crate::mutants) fn mutant(noticed_by: &[&str], equivalent: Option<&str>) -> Mutant {
         Mutant {
             name: "m".to_owned(),
             file: "a.c".into(),
