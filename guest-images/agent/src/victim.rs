@@ -77,11 +77,11 @@ impl VictimSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MappingSpec {
-    /// The file.
+    /// The file, or a character device.
     pub path: String,
     /// Where in the file it begins; a multiple of the page size.
     pub offset: FileOffset,
-    /// Bytes; `None`: to the end of the file.
+    /// Bytes; `None`: to the end of the file. Of a device, which does not tell how long it is, it must be said.
     pub length: Option<u64>,
     /// With whom its pages are shared.
     pub sharing: Sharing,

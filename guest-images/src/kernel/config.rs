@@ -137,7 +137,7 @@ pub(crate) const NEEDS: &[Need] = &[
 ];
 
 /// Modules that are loaded if the kernel has them, and not missed otherwise.
-pub(crate) const WELCOME_MODULES: &[&str] = &["mce-inject", "dm-mod"];
+pub(crate) const WELCOME_MODULES: &[&str] = &["mce-inject", "dm-mod", "device_dax", "dax_pmem"];
 
 /// Something that the tests need and a kernel does not have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,12 +11,14 @@ use serde::{Deserialize, Serialize};
 pub struct PmemState {
     /// Bytes.
     pub size: u64,
-    /// The guest physical address of the device's first byte: the pfn device's `resource`. `None` when the
-    /// namespace is raw: without struct pages there is no memory failure to handle.
+    /// The guest physical address of the device's first byte: the pfn device's `resource`, or the character device's.
+    /// `None` when the namespace is raw: without struct pages there is no memory failure to handle.
     pub data_start: Option<GuestPhysical>,
-    /// The namespace's mode device, `pfn0.0` for fsdax.
+    /// By pages of how many bytes a character device is mapped, its `align`; `None` for a block device.
+    pub align: Option<u64>,
+    /// The namespace's mode device, `pfn0.0` for fsdax, `dax0.0` for devdax.
     pub holder: String,
-    /// `/sys/block/pmemN/badblocks`.
+    /// `/sys/block/pmemN/badblocks`. A character device has no such list: then what its region's says of its bytes.
     pub badblocks: Vec<BadRange>,
     /// `badblocks` of the region that the namespace is a part of, by address. The bus keeps them when the namespace is
     /// unbound. Empty when the region shows none.
@@ -32,7 +34,7 @@ pub struct Region {
     pub start: GuestPhysical,
     /// Bytes, without the label area.
     pub size: u64,
-    /// The block device on it, `pmem0`, if there is one.
+    /// The device on it, if there is one: a block device, `pmem0`, or a character device, `dax0.0`.
     pub device: Option<String>,
 }
 
@@ -273,9 +275,9 @@ calls! {
     /// Which NVDIMMs there are, by rising address. The kernel's numbers need not follow that order.
     AskRegions("ask-regions") -> Vec<Region> {}
 
-    /// What the kernel says of a pmem block device.
+    /// What the kernel says of a block or character device of persistent memory.
     AskPmem("ask-pmem") -> PmemState {
-        /// `pmem0`.
+        /// `pmem0`, `dax0.0`.
         device: String,
     }
 

@@ -114,6 +114,8 @@ pub enum SizeProof {
     /// The victim's latest fault there, as `fs_dax:dax_pmd_fault_done` and `fs_dax:dax_pte_fault_done` traced it, agrees
     /// with which of the 512 pages around are present and where they lie.
     Fault,
+    /// It is a mapping of a DAX character device, whose driver maps by pages of one size and no others; smaps tells it.
+    Driver,
 }
 
 /// One entry of /proc/PID/pagemap.

@@ -4,7 +4,9 @@
 //! How much an entry maps is told by the page table itself through PAGEMAP_SCAN, from 6.7 on: the walk sees an entry for
 //! 2 MiB where it is (`fs/proc/task_mmu.c:pagemap_scan_thp_entry`), of DAX too. Before, nothing does: `smaps` counts only
 //! pages that have an ordinary struct page, and DAX had none until 6.15. There the victim's last fault in these 2 MiB
-//! tells, as the tracepoints of `fs/dax.c` report it, if /proc/PID/pagemap agrees: 512 pages present, in a row.
+//! tells, as the tracepoints of `fs/dax.c` report it, if /proc/PID/pagemap agrees: 512 pages present, in a row. A DAX
+//! character device has no such tracepoints and needs none: its driver fails every fault that is not of the device's own
+//! alignment (`drivers/dax/device.c:__dev_dax_pmd_fault`), and says in smaps which that is (`dev_dax_pagesize`).
 
 use super::error::{Doing, failure};
 use super::sys::memory::{self, HUGE_PAGE};
@@ -16,6 +18,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
 const HUGE: u64 = HUGE_PAGE as u64;
+const SMALL: u64 = PAGE_SIZE;
 
 /// The page table of a process.
 pub(crate) struct Tables {
@@ -59,6 +62,10 @@ impl Tables {
         match memory::is_huge(&self.pagemap, address) {
             Ok(found) => Ok(found.map(|huge| proved(huge, SizeProof::PageTable))),
             Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => {
+                if let Some(size) = self.character_device(address)? {
+                    let agrees = size == SMALL || self.in_a_row(address)?;
+                    return Ok(agrees.then(|| proved(size == HUGE, SizeProof::Driver)));
+                }
                 let threads = self.threads()?;
                 let fault = trace.with_lines(|lines| last_fault(lines, &threads, address))?;
                 let in_a_row = self.in_a_row(address)?;
@@ -81,6 +88,13 @@ impl Tables {
             threads.extend(name.to_string_lossy().parse::<i32>());
         }
         Ok(threads)
+    }
+
+    /// By pages of how many bytes the driver maps here; `None` unless this is a mapping of a DAX character device.
+    fn character_device(&self, address: u64) -> Result<Option<u64>, Failure> {
+        let path = format!("/proc/{}/smaps", self.pid);
+        let table = fs::read_to_string(&path).doing(&path)?;
+        Ok(driver_page(&table, address))
     }
 
     /// All pages of the 2 MiB around an address are present, and lie in a row that begins at a multiple of 2 MiB.
@@ -106,6 +120,29 @@ fn parse(word: u64) -> PageEntry {
         present,
         physical: present.then_some(GuestPhysical((word & PFN) * PAGE_SIZE)),
     }
+}
+
+/// `KernelPageSize` of the area that holds an address, if that maps a DAX character device (`fs/proc/task_mmu.c:show_smap`).
+fn driver_page(smaps: &str, address: u64) -> Option<u64> {
+    let mut inside = false;
+    for line in smaps.lines() {
+        let mut words = line.split_whitespace();
+        let Some(first) = words.next() else {
+            continue;
+        };
+        if let Some(kibibytes) = line.strip_prefix("KernelPageSize:").filter(|_| inside) {
+            let number = kibibytes.trim().strip_suffix("kB")?.trim();
+            return number.parse::<u64>().ok()?.checked_mul(1024);
+        }
+        // "start-end perms offset major:minor inode path"
+        if let Some((start, end)) = first.split_once('-') {
+            let number = |word| u64::from_str_radix(word, 16).ok();
+            let range = number(start)?..number(end)?;
+            let mapped = words.nth(4).unwrap_or_default();
+            inside = range.contains(&address) && mapped.starts_with("/dev/dax");
+        }
+    }
+    None
 }
 
 fn is_row(entries: &[PageEntry]) -> bool {
@@ -179,6 +216,23 @@ mod tests {
         assert_eq!(
             last_fault(&trace(&format!("{pmd}{pte}")), &[91], at),
             Some(Fault::Small)
+        );
+    }
+
+    #[test]
+    fn the_driver_of_a_character_device_says_by_what_it_maps() {
+        let smaps = "7f0000000000-7f0000400000 r--s 00000000 103:00 131    /mnt/a\n\
+                     Size:               4096 kB\nKernelPageSize:        4 kB\n\
+                     7f0000400000-7f0000800000 rw-s 00200000 fc:00 217   /dev/dax0.0\n\
+                     Size:               4096 kB\nKernelPageSize:     2048 kB\nMMUPageSize:        2048 kB\n\
+                     7fff00000000-7fff00021000 rw-p 00000000 00:00 0     [stack]\n\
+                     KernelPageSize:        4 kB\n";
+        assert_eq!(driver_page(smaps, 0x7f00_0060_0000), Some(HUGE));
+        assert_eq!(driver_page(smaps, 0x7f00_0000_0000), None);
+        assert_eq!(driver_page(smaps, 0x7fff_0000_0000), None);
+        assert_eq!(
+            driver_page(&smaps.replace("2048", "4"), 0x7f00_0040_0000),
+            Some(SMALL)
         );
     }
 

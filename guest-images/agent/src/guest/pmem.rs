@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A pmem block device as sysfs shows it.
+//! A block or character device of persistent memory, as sysfs shows it.
 
 use super::error::{Doing, failure};
-use guest_agent::address::GuestPhysical;
+use super::regions::number_in;
+use guest_agent::address::{DeviceOffset, GuestPhysical};
 use guest_agent::call::{BadMemory, BadRange, Failure, PmemState, SECTOR};
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
+
+/// The character devices of `drivers/dax/bus.c`.
+pub(super) const DAX_DEVICES: &str = "/sys/bus/dax/devices";
 
 /// Size, data start and badblocks of `/dev/<device>`.
 pub(crate) fn ask(device: &str) -> Result<PmemState, Failure> {
+    let character = Path::new(DAX_DEVICES).join(device);
+    if character.exists() {
+        return of_character(device, &character);
+    }
     let block = Path::new("/sys/block").join(device);
     let read = |path: &Path| fs::read_to_string(path).doing(path.display());
     let sectors: u64 = read(&block.join("size"))?
@@ -38,10 +47,47 @@ pub(crate) fn ask(device: &str) -> Result<PmemState, Failure> {
     Ok(PmemState {
         size: sectors * SECTOR,
         data_start,
+        align: None,
         holder: name,
         badblocks,
         region_badblocks: of_region(&holder)?,
     })
+}
+
+/// The same of a character device, whose folder this is.
+fn of_character(device: &str, folder: &Path) -> Result<PmemState, Failure> {
+    let number = |attribute: &str| {
+        let path = folder.join(attribute);
+        let text = fs::read_to_string(&path).doing(path.display())?;
+        number_in(&text).ok_or_else(|| failure(format_args!("{}: {text:?} is no number", path.display())))
+    };
+    let (start, size) = (number("resource")?, number("size")?);
+    let place = fs::canonicalize(folder).doing(format_args!("device of {device}"))?;
+    let holder = place.parent().and_then(Path::file_name).unwrap_or_default();
+    let region_badblocks = of_region(&place)?;
+    Ok(PmemState {
+        size,
+        data_start: Some(GuestPhysical(start)),
+        align: Some(number("align")?),
+        holder: holder.to_string_lossy().into_owned(),
+        badblocks: within(start..start + size, &region_badblocks),
+        region_badblocks,
+    })
+}
+
+/// What of these lies in a part of memory, counted from its beginning.
+fn within(memory: Range<u64>, bad: &[BadMemory]) -> Vec<BadRange> {
+    bad.iter()
+        .filter_map(|range| {
+            let start = range.start.0.max(memory.start);
+            let end = range.start.0.saturating_add(range.length).min(memory.end);
+            let length = end.checked_sub(start).filter(|length| *length > 0)?;
+            Some(BadRange {
+                start: DeviceOffset(start - memory.start),
+                length,
+            })
+        })
+        .collect()
 }
 
 /// What the region above a namespace's device has on record. Regions other than of persistent memory have no such list.
@@ -73,4 +119,32 @@ fn of_region(holder: &Path) -> Result<Vec<BadMemory>, Failure> {
             length: range.length,
         })
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_character_device_has_what_is_bad_of_its_own_bytes() {
+        let bad = |start, length| BadMemory {
+            start: GuestPhysical(start),
+            length,
+        };
+        let region = [
+            bad(0x1000, 0x1000),
+            bad(0x3f00, 0x200),
+            bad(0x5000, 0x1000),
+            bad(0x7ff0, 0x100),
+        ];
+        let found = within(0x4000..0x8000, &region);
+        let expected = [(0, 0x100), (0x1000, 0x1000), (0x3ff0, 0x10)];
+        assert_eq!(
+            found,
+            expected.map(|(start, length)| BadRange {
+                start: DeviceOffset(start),
+                length
+            })
+        );
+    }
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The NVDIMMs of this machine, and the block devices on them.
+//! The NVDIMMs of this machine, and the block and character devices on them.
 
 use super::error::{Doing, failure};
+use super::pmem::DAX_DEVICES;
 use guest_agent::address::GuestPhysical;
 use guest_agent::call::{Failure, Region};
 use std::fs;
@@ -10,7 +11,7 @@ use std::path::Path;
 /// Every persistent-memory region, the one at the lowest address first.
 pub(crate) fn ask() -> Result<Vec<Region>, Failure> {
     const BUS: &str = "/sys/bus/nd/devices";
-    let devices = block_devices()?;
+    let devices = devices()?;
     let mut found = Vec::new();
     for entry in fs::read_dir(BUS).doing(BUS)? {
         let entry = entry.doing(BUS)?;
@@ -35,14 +36,24 @@ pub(crate) fn ask() -> Result<Vec<Region>, Failure> {
     Ok(found)
 }
 
-/// The pmem block devices, each with the name of the region that it is in.
-fn block_devices() -> Result<Vec<(String, String)>, Failure> {
+/// The pmem block devices and the DAX character devices, each with the name of the region that it is in.
+fn devices() -> Result<Vec<(String, String)>, Failure> {
     const BLOCK: &str = "/sys/block";
+    let mut found = named(BLOCK, "pmem")?;
+    // A kernel without device-dax has no such bus.
+    if Path::new(DAX_DEVICES).exists() {
+        found.extend(named(DAX_DEVICES, "dax")?);
+    }
+    Ok(found)
+}
+
+/// The devices of a class whose names begin so, each with the name of its region.
+fn named(class: &str, prefix: &str) -> Result<Vec<(String, String)>, Failure> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(BLOCK).doing(BLOCK)? {
-        let entry = entry.doing(BLOCK)?;
+    for entry in fs::read_dir(class).doing(class)? {
+        let entry = entry.doing(class)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with("pmem") {
+        if !name.starts_with(prefix) {
             continue;
         }
         let path = fs::canonicalize(entry.path()).doing(entry.path().display())?;
@@ -60,7 +71,7 @@ fn region_of(path: &Path) -> Option<String> {
 }
 
 /// A number as sysfs writes it, with or without `0x`.
-fn number_in(text: &str) -> Option<u64> {
+pub(super) fn number_in(text: &str) -> Option<u64> {
     let text = text.trim();
     match text.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16).ok(),
@@ -77,6 +88,8 @@ mod tests {
         let path = "/sys/devices/LNXSYSTM:00/ACPI0012:00/ndbus0/region1/pfn1.0/block/pmem1";
         assert_eq!(region_of(Path::new(path)).as_deref(), Some("region1"));
         assert_eq!(region_of(Path::new("/sys/devices/virtual/block/dm-0")), None);
+        let character = "/sys/devices/LNXSYSTM:00/ACPI0012:00/ndbus0/region0/dax0.1/dax0.0";
+        assert_eq!(region_of(Path::new(character)).as_deref(), Some("region0"));
     }
 
     #[test]
