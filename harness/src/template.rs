@@ -4,7 +4,9 @@
 //! ```text
 //! booted ──> fsdax ───────────────> xfs
 //! probes     namespaces             devices over them, mkfs, mount, the arithmetic checked
-//!              └──────────────────> what a case calls `unmounted`
+//!   │          └──────────────────> what a case calls `unmounted`
+//!   └──────> devdax
+//!            a character device, the arithmetic checked
 //! ```
 //!
 //! A template with more NVDIMMs than another begins with another machine, and so has a chain of its own.
@@ -74,8 +76,8 @@ impl TemplateError {
 pub struct Chain {
     /// Booted and observed.
     pub booted: Kept,
-    /// With fsdax namespaces.
-    pub fsdax: Kept,
+    /// With namespaces: in fsdax mode, or in devdax mode if that was wanted.
+    pub namespaces: Kept,
     /// With the filesystem that was wanted; none if none was.
     pub xfs: Option<Kept>,
 }
@@ -83,12 +85,13 @@ pub struct Chain {
 impl Chain {
     /// The one that cases are cloned from.
     pub fn last(self) -> Kept {
-        self.xfs.unwrap_or(self.fsdax)
+        self.xfs.unwrap_or(self.namespaces)
     }
 }
 
 const BOOTED: &str = "booted";
 const FSDAX: &str = "fsdax";
+const DEVDAX: &str = "devdax";
 const XFS: &str = "xfs";
 
 /// The size of the data device. mkfs.xfs wants 300 MB, and four allocation groups of a useful size are welcome.
@@ -107,6 +110,8 @@ pub fn nvdimms(wanted: &Template) -> Vec<Nvdimm> {
     let mut sizes = Vec::new();
     match wanted {
         Template::Unmounted { nvdimms } => sizes.resize(usize::from(*nvdimms), DATA),
+        // No larger than needed for others, whose booted guest is its beginning too.
+        Template::Devdax { .. } => sizes.push(DATA),
         Template::Xfs(xfs) => {
             match xfs.on {
                 Ground::Stripe => sizes.extend([HALF, HALF]),
@@ -158,34 +163,40 @@ async fn keep_once(
             done(guest, observe(guest).await, complaints).await
         })
         .await?;
-    let fsdax = workshop
-        .after(FSDAX, &booted, &fsdax_words(), async |guest: &Guest| {
-            let made = make_fsdax(&guest.agent, machine).await;
-            done(guest, made.map(Stack::plain), complaints).await
+    let (name, words) = namespaces_words(wanted);
+    let namespaces = workshop
+        .after(name, &booted, &words, async |guest: &Guest| {
+            let made = make_namespaces(&guest.agent, machine, wanted).await;
+            done(guest, made, complaints).await
         })
         .await?;
     let Template::Xfs(wanted) = wanted else {
         return Ok(Chain {
             booted,
-            fsdax,
+            namespaces,
             xfs: None,
         });
     };
-    let below = stack(&fsdax).map_err(Unmade::Steps)?;
+    let below = stack(&namespaces).map_err(Unmade::Steps)?;
     let xfs = workshop
-        .after(XFS, &fsdax, &filesystem_words(wanted), async |guest: &Guest| {
-            let made = make_filesystem(&guest.agent, below.into_pmems(), wanted).await;
-            done(guest, made, complaints).await
-        })
+        .after(
+            XFS,
+            &namespaces,
+            &filesystem_words(wanted),
+            async |guest: &Guest| {
+                let made = make_filesystem(&guest.agent, below.into_pmems(), wanted).await;
+                done(guest, made, complaints).await
+            },
+        )
         .await?;
     Ok(Chain {
         booted,
-        fsdax,
+        namespaces,
         xfs: Some(xfs),
     })
 }
 
-/// The devices of a template from [`Chain::fsdax`] on, and of every clone of it.
+/// The devices of a template from [`Chain::namespaces`] on, and of every clone of it.
 pub fn stack(template: &Kept) -> Result<Stack, TemplateError> {
     template.facts().map_err(|source| TemplateError::Facts {
         template: template.name().to_owned(),
@@ -196,10 +207,11 @@ pub fn stack(template: &Kept) -> Result<Stack, TemplateError> {
 /// The name under which [`keep`] has the store keep the last of them.
 pub fn key(image: &Image, qemu: &Qemu, machine: &Machine, wanted: &Template) -> Key {
     let booted = Recipe::booted(BOOTED, image, qemu, machine, &observing_words());
-    let fsdax = Recipe::after(FSDAX, &booted.key(), &fsdax_words());
+    let (name, words) = namespaces_words(wanted);
+    let namespaces = Recipe::after(name, &booted.key(), &words);
     match wanted {
-        Template::Xfs(xfs) => Recipe::after(XFS, &fsdax.key(), &filesystem_words(xfs)).key(),
-        Template::Unmounted { .. } => fsdax.key(),
+        Template::Xfs(xfs) => Recipe::after(XFS, &namespaces.key(), &filesystem_words(xfs)).key(),
+        Template::Unmounted { .. } | Template::Devdax { .. } => namespaces.key(),
     }
 }
 
@@ -207,10 +219,10 @@ pub fn key(image: &Image, qemu: &Qemu, machine: &Machine, wanted: &Template) -> 
 pub async fn bring(guest: &Guest, machine: &Machine, wanted: &Template) -> Result<Stack, TemplateError> {
     let brought = async {
         observe(guest).await?;
-        let pmems = make_fsdax(&guest.agent, machine).await?;
+        let stack = make_namespaces(&guest.agent, machine, wanted).await?;
         match wanted {
-            Template::Xfs(xfs) => make_filesystem(&guest.agent, pmems, xfs).await,
-            Template::Unmounted { .. } => Ok(Stack::plain(pmems)),
+            Template::Xfs(xfs) => make_filesystem(&guest.agent, stack.into_pmems(), xfs).await,
+            Template::Unmounted { .. } | Template::Devdax { .. } => Ok(stack),
         }
     };
     let brought = brought.await;
@@ -269,9 +281,19 @@ async fn observe(guest: &Guest) -> Result<(), TemplateError> {
     Ok(())
 }
 
-/// `fsdax`: the namespaces have struct pages.
-async fn make_fsdax(agent: &Agent, machine: &Machine) -> Result<Vec<Pmem>, TemplateError> {
-    Ok(nvdimm::make_fsdax(agent, &machine.nvdimms).await?)
+/// `fsdax` or `devdax`: the namespaces have struct pages.
+async fn make_namespaces(
+    agent: &Agent,
+    machine: &Machine,
+    wanted: &Template,
+) -> Result<Stack, TemplateError> {
+    let nvdimms = &machine.nvdimms;
+    Ok(match wanted {
+        Template::Xfs(_) | Template::Unmounted { .. } => {
+            Stack::plain(nvdimm::make_fsdax(agent, nvdimms).await?)
+        }
+        Template::Devdax { align } => nvdimm::make_devdax(agent, nvdimms, *align).await?,
+    })
 }
 
 /// `xfs`: the filesystem that the case wants is mounted, and where it is DAX the harness's arithmetic is checked against
@@ -306,9 +328,20 @@ fn observing_words() -> Vec<String> {
     request.kprobes.into_iter().chain(events).collect()
 }
 
-/// What [`make_fsdax`] does, in words that change with it.
-fn fsdax_words() -> Vec<String> {
-    vec!["every namespace fsdax, struct pages on the device; facts: Stack".to_owned()]
+/// What [`make_namespaces`] does, in words that change with it, and what comes of it is called.
+fn namespaces_words(wanted: &Template) -> (&'static str, Vec<String>) {
+    const FACTS: &str = "facts: Stack, which may be a character device";
+    let (name, how) = match wanted {
+        Template::Xfs(_) | Template::Unmounted { .. } => (
+            FSDAX,
+            "every namespace fsdax, struct pages on the device".to_owned(),
+        ),
+        Template::Devdax { align } => (
+            DEVDAX,
+            format!("devdax, pages of {align}, struct pages on the device; address proved, enabled anew"),
+        ),
+    };
+    (name, vec![how, FACTS.to_owned()])
 }
 
 /// What [`make_filesystem`] does, in words that change with it.
@@ -332,6 +365,7 @@ fn filesystem_words(wanted: &Xfs) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use testcases::PageSize;
 
     #[test]
     fn every_device_has_an_nvdimm_of_its_own() {
@@ -356,6 +390,17 @@ mod tests {
             [512, 512, 128, 512]
         );
         assert_eq!(sizes(Template::Unmounted { nvdimms: 2 }), [1024, 1024]);
+        let align = PageSize::Huge;
+        assert_eq!(sizes(Template::Devdax { align }), [1024]);
+    }
+
+    #[test]
+    fn a_filesystem_and_no_filesystem_share_namespaces_and_character_devices_have_their_own() {
+        let xfs = namespaces_words(&Template::default());
+        assert_eq!(xfs, namespaces_words(&Template::Unmounted { nvdimms: 1 }));
+        let devdax = |align| namespaces_words(&Template::Devdax { align });
+        assert_ne!(devdax(PageSize::Huge), xfs);
+        assert_ne!(devdax(PageSize::Huge), devdax(PageSize::Base));
     }
 
     #[test]

@@ -26,6 +26,15 @@ const HIT: &str = "
       badblocks: [{ file: a, offset: 516KiB, length: 4KiB }]
 ";
 
+/// The same on a character device, which tells where its page begins.
+const HIT_DEVICE: &str = "
+  - victim: { name: alice, maps: { device: dax, offset: 4MiB, length: 2MiB }, touches: 0, kill: early }
+  - inject: { machine-check: action-optional, at: { device: 4612KiB } }
+  - expect:
+      killed: { alice: { code: BUS_MCEERR_AO, at: 0, lsb: 21 } }
+      badblocks: [{ device: 4612KiB, length: 4KiB }]
+";
+
 fn case(name: &str, head: &str, steps: &str) -> testcases::Case {
     parsed(
         &format!("stacks/{name}"),
@@ -48,6 +57,7 @@ fn the_page_that_is_meant_is_hit_through_every_stack() {
             "template: { unmounted: { nvdimms: 2 } }",
             "\n  - expect: { badblocks: [] }\n",
         ),
+        case("devdax", "template: devdax", HIT_DEVICE),
     ];
     let count = cases.len();
     let out = tempfile::tempdir().unwrap();

@@ -137,7 +137,7 @@ known_issues: x
         &[
             "1:10 expected text, found a list => write text",
             "2:6 expected text, found the number `5` => write text",
-            r#"3:11 expected `xfs`, `unmounted`, or a mapping like `{ xfs: { mount: "dax=always" } }`, found the text "ext4" => write `xfs`, `unmounted`, or a mapping like `{ xfs: { mount: "dax=always" } }`"#,
+            r#"3:11 expected `xfs`, `unmounted`, `devdax`, or a mapping like `{ xfs: { mount: "dax=always" } }`, found the text "ext4" => write `xfs`, `unmounted`, `devdax`, or a mapping like `{ xfs: { mount: "dax=always" } }`"#,
             "4:9 YAML takes 6.10 and 6.1 for the same number => put the kernel version in quotes",
             "5:8 expected a list like `[a, b]`, found a mapping => write a list like `[a, b]`",
             r#"6:15 expected a list like `[a, b]`, found the text "x" => write a list like `[a, b]`"#,
@@ -500,7 +500,7 @@ fn templates_that_are_none() {
     );
     wrong(
         "template: { xfs: {}, unmounted: {} }",
-        "3:11 a case has one template, either `xfs` or `unmounted` =>",
+        "3:11 a case has one template, either `xfs`, `unmounted` or `devdax` =>",
     );
     wrong(
         "template: xfs\nisolation: container",

@@ -112,6 +112,19 @@ fn the_parameters_are_right() {
     assert_eq!(names, ["readme.told", "readme.nobody"]);
 }
 
+/// What is shown of a template together with its steps is right but for its head.
+#[test]
+fn the_templates_with_steps_are_right() {
+    let blocks: Vec<_> = blocks()
+        .into_iter()
+        .filter(|block| block.starts_with("template:") && block.contains("steps:"))
+        .collect();
+    assert_eq!(blocks.len(), 1);
+    for block in blocks {
+        read(&format!("summary: s\nwhy: w\n{block}"));
+    }
+}
+
 #[test]
 fn the_whole_examples_are_cases() {
     let folder = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use testcases::{Case, Ground, Isolation, Log, Template, Xfs, parse};
+use testcases::{Case, Ground, Isolation, Log, PageSize, Template, Xfs, parse};
 
 fn headed(head: &str) -> Case {
     let source = format!("summary: s\nwhy: w\n{head}\nsteps:\n  - expect: {{ badblocks: [] }}\n");
@@ -21,6 +21,8 @@ fn a_word_is_a_template_without_parameters() {
         headed("template: unmounted").template,
         Template::Unmounted { nvdimms: 1 }
     );
+    let align = PageSize::Huge;
+    assert_eq!(headed("template: devdax").template, Template::Devdax { align });
 }
 
 #[test]
@@ -40,4 +42,7 @@ fn parameters_say_what_is_special() {
         headed("template: { unmounted: { nvdimms: 2 } }").template,
         Template::Unmounted { nvdimms: 2 }
     );
+    let align = PageSize::Base;
+    let small = headed("template: { devdax: { align: 4KiB } }").template;
+    assert_eq!(small, Template::Devdax { align });
 }

@@ -5,6 +5,8 @@ use super::stack::Part;
 use crate::guest::agent::CallError;
 use guest_agent::address::{DeviceOffset, FileOffset, FsOffset, GuestPhysical};
 use guest_agent::call::Refusal;
+use guest_agent::victim::Ended;
+use testcases::PageSize;
 
 /// What goes wrong with the NVDIMMs before or beside a case's own steps.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +45,35 @@ pub enum NvdimmError {
         region: u32,
         /// The block device's parent.
         holder: String,
+    },
+    /// The namespace did not become a character device.
+    #[error(
+        "the namespace of region {region} should be a DAX device that is mapped by pages of {align}, and there is {found} (is \
+         the NVDIMM's size misaligned?)"
+    )]
+    NoCharacterDevice {
+        /// The kernel's number of the region.
+        region: u32,
+        /// The pages that were wanted.
+        align: PageSize,
+        /// What there is instead.
+        found: String,
+    },
+    /// The process that was to map a fresh character device died of it.
+    #[error("who mapped {path} for the first time, to learn where it lies, ended at once ({ended:?})")]
+    Prover {
+        /// The device.
+        path: String,
+        /// How it ended.
+        ended: Ended,
+    },
+    /// A load has brought no page-table entry.
+    #[error("{path} at {offset} was read through a mapping, and /proc/PID/pagemap shows nothing there")]
+    NotMapped {
+        /// The device.
+        path: String,
+        /// The byte.
+        offset: FileOffset,
     },
     /// A size or place that cannot be read.
     #[error("cannot make sense of {what}: {text:?}")]

@@ -114,7 +114,7 @@ fn striped(pmems: &[Pmem]) -> (Map, String) {
 }
 
 /// Fails with what the kernel lacks unless `path` is there.
-async fn require(agent: &Agent, path: &str, feature: &str) -> Result<(), NvdimmError> {
+pub(super) async fn require(agent: &Agent, path: &str, feature: &str) -> Result<(), NvdimmError> {
     let call = Stat {
         path: path.to_owned(),
         follow: true,

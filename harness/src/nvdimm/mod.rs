@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The NVDIMMs of a guest: namespaces, the stack of devices on them, the filesystem, and the addresses between a case's
-//! target and a guest physical page.
+//! The NVDIMMs of a guest: namespaces, the stack of devices on them or the one character device, the filesystem, and the
+//! addresses between a case's target and a guest physical page.
 //!
 //! ```text
 //! file ──resolve──> offset on one of the filesystem's devices ──Stack──> offset on a pmem device, guest physical
 //! ```
 
+mod character;
 mod error;
 mod filesystem;
 mod ground;
@@ -13,6 +14,7 @@ mod locate;
 mod namespaces;
 mod stack;
 
+pub use character::make_devdax;
 pub use error::NvdimmError;
 pub use filesystem::{Dax, is_dax, make_xfs, mount, prove_dax, still_dax};
 pub use ground::build;

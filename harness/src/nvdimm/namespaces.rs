@@ -13,25 +13,21 @@ pub async fn make_fsdax(agent: &Agent, machine: &[Nvdimm]) -> Result<Vec<Pmem>, 
     let regions = agent.call(AskRegions {}, QUESTION).await?;
     check(&regions, machine)?;
     for region in &regions {
-        let namespace = format!("namespace{}.0", region.number);
-        let create = [
-            "ndctl",
-            "create-namespace",
-            "-f",
-            "-e",
-            &namespace,
-            "-m",
-            "fsdax",
-            "-M",
-            "dev",
-        ];
-        tool(agent, &create).await?;
+        create(agent, region, &["-m", "fsdax"]).await?;
     }
     let mut pmems = Vec::new();
     for region in agent.call(AskRegions {}, QUESTION).await? {
         pmems.push(pmem(agent, region).await?);
     }
     Ok(pmems)
+}
+
+/// Has ndctl make a namespace over all of a region, in this mode and with its struct pages on the device.
+pub(super) async fn create(agent: &Agent, region: &Region, mode: &[&str]) -> Result<(), NvdimmError> {
+    let namespace = format!("namespace{}.0", region.number);
+    let mut argv = vec!["ndctl", "create-namespace", "-f", "-e", &namespace, "-M", "dev"];
+    argv.extend(mode);
+    tool(agent, &argv).await.map(drop)
 }
 
 async fn pmem(agent: &Agent, region: Region) -> Result<Pmem, NvdimmError> {
@@ -46,14 +42,17 @@ async fn pmem(agent: &Agent, region: Region) -> Result<Pmem, NvdimmError> {
     let state = agent.call(call, QUESTION).await?;
     Ok(Pmem {
         device,
-        data_start: state.data_start.ok_or_else(|| raw(state.holder))?,
+        data_start: state
+            .data_start
+            .filter(|_| state.align.is_none())
+            .ok_or_else(|| raw(state.holder))?,
         size: state.size,
     })
 }
 
 /// The guest's NVDIMMs are the machine's. QEMU plugs them at rising addresses (`hw/mem/memory-device.c`), and numbers
 /// that the guest's kernel gives them say nothing.
-fn check(regions: &[Region], machine: &[Nvdimm]) -> Result<(), NvdimmError> {
+pub(super) fn check(regions: &[Region], machine: &[Nvdimm]) -> Result<(), NvdimmError> {
     let found: Vec<u64> = regions.iter().map(|region| region.size).collect();
     let expected: Vec<u64> = machine.iter().map(|nvdimm| nvdimm.size.bytes()).collect();
     if found == expected {

@@ -5,11 +5,12 @@ use super::NvdimmError;
 use guest_agent::address::{DeviceOffset, FsOffset, GuestPhysical};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use testcases::PageSize;
 
-/// A namespace in fsdax mode over a whole NVDIMM, and its block device.
+/// A namespace in fsdax mode over a whole NVDIMM, and its block device; or one in devdax mode, and its character device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pmem {
-    /// Its block device's name, `pmem0`.
+    /// Its device's name, `pmem0` or `dax0.0`.
     pub device: String,
     /// The guest physical address of the device's first byte.
     pub data_start: GuestPhysical,
@@ -18,7 +19,7 @@ pub struct Pmem {
 }
 
 impl Pmem {
-    /// The block device's path.
+    /// The device's path.
     pub fn path(&self) -> String {
         format!("/dev/{}", self.device)
     }
@@ -74,6 +75,8 @@ pub struct Stack {
     map: Map,
     log: Option<usize>,
     realtime: Option<usize>,
+    /// By which pages the data device is mapped, if it is a character device.
+    character: Option<PageSize>,
 }
 
 impl Stack {
@@ -85,6 +88,7 @@ impl Stack {
             map,
             log: None,
             realtime: None,
+            character: None,
         }
     }
 
@@ -95,6 +99,20 @@ impl Stack {
             .map_or_else(Default::default, |pmem| (pmem.path(), pmem.size));
         let start = DeviceOffset(0);
         Self::new(pmems, device, Map::Linear { start, length })
+    }
+
+    /// The first of these as a character device that is mapped by pages of this size: nothing lies on it, and cases mean it when
+    /// they speak of the data device.
+    pub fn character(pmems: Vec<Pmem>, align: PageSize) -> Self {
+        Self {
+            character: Some(align),
+            ..Self::plain(pmems)
+        }
+    }
+
+    /// By which pages the data device is mapped as a whole, if it is a character device; `None` if it is there for a filesystem.
+    pub const fn mapped_by(&self) -> Option<PageSize> {
+        self.character
     }
 
     /// With an external log, a realtime device, or both, on these NVDIMMs.
@@ -243,6 +261,19 @@ mod tests {
         assert_eq!(placed(&stack, Part::Data, 1000 * MIB), None);
         assert_eq!(placed(&stack, Part::Log, 0), None);
         assert_eq!(stack.mount_options("dax=always"), "dax=always");
+    }
+
+    #[test]
+    fn a_character_device_is_a_plain_one_that_is_mapped_itself() {
+        let stack = Stack::character(pmems(), PageSize::Huge);
+        assert_eq!(stack.mapped_by(), Some(PageSize::Huge));
+        assert_eq!(Stack::plain(pmems()).mapped_by(), None);
+        assert_eq!(
+            placed(&stack, Part::Data, 0x2010),
+            Some((0, 0x2010, 0x1_0120_2010))
+        );
+        let kept = serde_json::to_string(&stack).unwrap();
+        assert_eq!(serde_json::from_str::<Stack>(&kept).unwrap(), stack);
     }
 
     #[test]

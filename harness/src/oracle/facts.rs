@@ -82,6 +82,13 @@ pub enum Region {
     OutsidePartition,
     /// The device of the external log, beyond the part that the filesystem uses.
     BeyondLog,
+    /// A character device (device-dax), on which there is no filesystem.
+    DeviceDax {
+        /// The page's first byte, counted from the device's.
+        at: FsOffset,
+        /// By which pages it is mapped: what its driver gives a fault, and how its struct pages hang together.
+        page: EntrySize,
+    },
     /// The namespace's own pages: its superblock, the struct pages of `-M dev`.
     Reserved,
     /// No persistent memory: ordinary RAM (a private copy of a victim, the page cache), or no memory at all.
@@ -89,10 +96,10 @@ pub enum Region {
 }
 
 impl Region {
-    /// Where the filesystem finds it; `None` where that has no owners.
+    /// Where its owners find it; `None` where there are none.
     pub const fn fs_offset(self) -> Option<FsOffset> {
         match self {
-            Self::Data(offset) | Self::Realtime(offset) => Some(offset),
+            Self::Data(at) | Self::Realtime(at) | Self::DeviceDax { at, .. } => Some(at),
             _ => None,
         }
     }
@@ -105,7 +112,8 @@ pub struct Facts {
     pub filesystem: Filesystem,
     /// Every record of GETFSMAP that covers the page (several when files share it; a free record too). Without an rmapbt
     /// GETFSMAP knows no owners: then every file of the case that FIEMAP finds there, which must be all that share it.
-    /// `None` when nobody could be asked (unmounted, shut down); empty when asked and nobody owns it.
+    /// `None` when nobody could be asked (unmounted, shut down); empty when asked and nobody owns it. A character device is the
+    /// one owner of its pages.
     pub owners: Option<Vec<OwnerFacts>>,
     /// Every victim that was started and not released.
     pub victims: Vec<VictimFacts>,
@@ -251,6 +259,8 @@ pub enum InodeKind {
     Symlink,
     /// One that no path leads to: quota, realtime bitmap and summary.
     Internal,
+    /// A character device, which is in nobody's filesystem and owns all of its pages.
+    Character,
 }
 
 /// A byte of an inode's data.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From facts to a prediction, table by table.
 
+mod alone;
+
 use super::afterwards::afterwards;
 use super::facts::{
     Entry, Facts, FilePlace, Filesystem, Injection, InodeKind, Mechanism, MountState, OwnerFacts, ThreadOf,
@@ -11,9 +13,9 @@ use super::prediction::{
     Prediction, Told,
 };
 use super::rule::{Kernels, Rule, first};
-use super::rules::{ANSWER, ENTRANCE, FALLBACK, OWNER, records_machine_checks};
-use super::situation::{Alone, Answer, Asked, Entrance, Fallback, Kind, Loss, Way};
-use super::victims::{Hit, Reach, fates};
+use super::rules::{ANSWER, ENTRANCE, OWNER, records_machine_checks};
+use super::situation::{Answer, Asked, Entrance, Kind, Loss, Way};
+use super::victims::{Address, Hit, Reach, fates};
 use guest_agent::address::{DeviceOffset, PAGE_SIZE};
 use guest_agent::call::{BadRange, SpaceOwner};
 use nix::errno::Errno;
@@ -248,68 +250,9 @@ impl<'a> Oracle<'a> {
             notify: map(&result, NotifyCalls::Once),
             result: map(&result, Some),
             shuts_down,
-            reach: Reach::Places { places, exact: true },
-        }
-    }
-
-    /// `mf_generic_kill_procs()`.
-    fn fallback(&mut self, notify: NotifyCalls) -> Outcome {
-        let mounted = matches!(self.facts.filesystem, Filesystem::Mounted(_));
-        let files: Vec<(&OwnerFacts, FilePlace)> = self
-            .losses()
-            .into_iter()
-            .filter(|(_, loss, _)| matches!(loss, Loss::Data | Loss::Unknown))
-            .filter_map(|(owner, ..)| Some((owner, self.place(owner)?)))
-            .collect();
-        // Whoever has the page shows a file that has it, should GETFSMAP and FIEMAP not know of it.
-        let shown: BTreeSet<FilePlace> = self
-            .facts
-            .victims
-            .iter()
-            .flat_map(|victim| &victim.pages)
-            .filter(|page| matches!(page.entry, Entry::Here(_)))
-            .map(|page| page.file)
-            .collect();
-        let places: BTreeSet<FilePlace> = files
-            .iter()
-            .map(|(_, place)| *place)
-            .chain(shown.iter().copied())
-            .collect();
-        let associated = if mounted && self.facts.owners.is_none() {
-            None
-        } else if files.iter().any(|(owner, _)| owner.faulted == Some(true)) || !shown.is_empty() {
-            Some(true)
-        } else if files.iter().all(|(owner, _)| owner.faulted == Some(false)) {
-            Some(false)
-        } else {
-            None
-        };
-        let alone = Alone {
-            files: places.len(),
-            associated,
-            filter: self.facts.settings.corrupt_filter,
-        };
-        let Some(rule) = self.rule("mm alone", FALLBACK, &alone) else {
-            return Self::unknown("no rule says what mm does alone");
-        };
-        match rule.then {
-            Fallback::Busy => Outcome::quiet(Some(Err(Errno::EBUSY)), notify),
-            Fallback::OneFile => Outcome {
-                // A folio of 2 MiB (6.15) is found by its head page: its address is told, with an lsb that says so.
-                reach: Reach::Places {
-                    places: places.into_iter().collect(),
-                    exact: Kernels::Before(6, 15).contain(self.kernel),
-                },
-                ..Outcome::quiet(Some(Ok(())), notify)
-            },
-            Fallback::SomeFile => Outcome {
-                reach: Reach::Some(rule.says.to_owned()),
-                ..Outcome::quiet(Some(Ok(())), notify)
-            },
-            Fallback::Unknown => Outcome {
-                result: Part::Unknown(rule.says.to_owned()),
-                reach: Reach::Some(rule.says.to_owned()),
-                ..Outcome::quiet(None, notify)
+            reach: Reach::Places {
+                places,
+                told: Address::Page,
             },
         }
     }

@@ -44,10 +44,10 @@ ENTRANCE: Way => Entrance {
     [Any] |way| way.kind == Kind::MceInject => Entrance::OnlyBadblocks;
         "arch/x86/kernel/cpu/mce/inject.c:do_inject";
         "the record has no severity, so uc_decode_notifier lets it pass; nfit_handle_mce does not";
-    [Any] |way| way.faults() && (way.bad == Some(true) || way.is_shut_down()) => Entrance::Ends(Err(Errno::EFAULT));
+    [Any] |way| way.fault_may_fail() && (way.bad == Some(true) || way.is_shut_down()) => Entrance::Ends(Err(Errno::EFAULT));
         "mm/madvise.c:madvise_inject_error";
         "madvise faults the page in first, and that fault fails";
-    [Any] |way| way.faults() && way.bad.is_none() => Entrance::Unknown;
+    [Any] |way| way.fault_may_fail() && way.bad.is_none() => Entrance::Unknown;
         "mm/madvise.c:madvise_inject_error";
         "madvise faults the page in first, and whether that works depends on badblocks that could not be read";
     [Any] |way| way.kind.is_madvise() && way.on_pmem() && !matches!(way.entry, Some(Entry::Absent | Entry::Here(_)))
@@ -90,6 +90,9 @@ ANSWER: Asked => Answer {
     [Any] |asked| asked.region == Region::Reserved => Answer::Refused(Errno::ENXIO);
         "mm/memory-failure.c:memory_failure_dev_pagemap";
         "the namespace's own pages are in nobody's care (pgmap_pfn_valid)";
+    [Any] Asked::on_character_device => Answer::Nobody;
+        "drivers/dax/device.c:dev_dax_probe";
+        "device-dax has no memory_failure operation of its own, and no filesystem to ask";
     [Any] |asked| asked.filesystem == Filesystem::Unmounted => Answer::Nobody;
         "drivers/dax/super.c:dax_holder_notify_failure";
         "without a mount the DAX device has no holder";
@@ -166,6 +169,9 @@ OWNER: OwnerFacts => Loss {
     [Any] |owner| inode_is(owner, InodeKind::Internal) => Loss::Metadata;
         "fs/xfs/xfs_notify_failure.c:xfs_dax_failure_fn";
         "quota and realtime bitmaps are metadata, though they lie in data forks (kernels miss them)";
+    [Any] |owner| inode_is(owner, InodeKind::Character) => Loss::Data;
+        "mm/memory-failure.c:collect_procs_file";
+        "whoever has the page of a character device has it as its data";
     [Any] |owner| !inode_is(owner, InodeKind::Regular) => Loss::Unknown;
         "fs/xfs/xfs_notify_failure.c:xfs_dax_failure_fn";
         "it is not known whether the inode is a file or a directory";

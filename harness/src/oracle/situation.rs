@@ -76,6 +76,11 @@ impl Way {
         self.kind.is_madvise() && self.entry == Some(Entry::Absent)
     }
 
+    /// madvise on a page whose fault asks for badblocks; that of a character device does not.
+    pub(super) fn fault_may_fail(&self) -> bool {
+        self.faults() && !matches!(self.region, Region::DeviceDax { .. })
+    }
+
     pub(super) fn is_shut_down(&self) -> bool {
         matches!(self.filesystem, Filesystem::Mounted(mounted) if mounted.state == MountState::ShutDown)
     }
@@ -112,6 +117,10 @@ pub struct Asked {
 impl Asked {
     pub(super) fn mounted(&self, holds: fn(&Mounted) -> bool) -> bool {
         matches!(&self.filesystem, Filesystem::Mounted(mounted) if holds(mounted))
+    }
+
+    pub(super) fn on_character_device(&self) -> bool {
+        matches!(self.region, Region::DeviceDax { .. })
     }
 
     pub(super) fn on_realtime(&self) -> bool {

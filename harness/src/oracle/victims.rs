@@ -25,8 +25,8 @@ pub(super) enum Reach {
     Places {
         /// The bytes.
         places: Vec<FilePlace>,
-        /// Whether `si_addr` names the very page.
-        exact: bool,
+        /// What `si_addr` says of the page.
+        told: Address,
     },
     /// Some of those who have the page in their page table; which ones cannot be told.
     Some(String),
@@ -34,12 +34,23 @@ pub(super) enum Reach {
     Unknown(String),
 }
 
+/// What `si_addr` says of the page that went bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Address {
+    /// Where it is.
+    Page,
+    /// Where it is, but only as exactly as `si_addr_lsb` says.
+    AsLsbSays,
+    /// Where the page of this size begins that it is a part of: struct pages of that order are found by their head.
+    StartOf(EntrySize),
+}
+
 impl Reach {
     /// Nobody is reached.
     pub(super) const fn nobody() -> Self {
         Self::Places {
             places: Vec::new(),
-            exact: true,
+            told: Address::Page,
         }
     }
 }
@@ -205,7 +216,10 @@ impl<'a> Hit<'a> {
     }
 
     fn signals(&self, thread: &ThreadFacts, forced: bool, pages: &[&MappedPage]) -> Vec<ExpectedSignal> {
-        let exact = matches!(self.reach, Reach::Places { exact: true, .. });
+        let told = match self.reach {
+            Reach::Places { told, .. } => *told,
+            Reach::Some(_) | Reach::Unknown(_) => Address::AsLsbSays,
+        };
         let signal = |page: &&MappedPage| ExpectedSignal {
             code: SignalCode::Bus(if forced {
                 BusCode::MceerrAr
@@ -213,13 +227,7 @@ impl<'a> Hit<'a> {
                 BusCode::MceerrAo
             }),
             thread: thread.name.clone(),
-            place: Some(SignalPlace {
-                map: page.map,
-                at: page.at,
-                address: page.address,
-                lsb: page.entry.size().map(EntrySize::shift),
-                exact: exact || page.entry.size() == Some(EntrySize::Pte),
-            }),
+            place: Some(place(told, page)),
         };
         pages.iter().map(signal).collect()
     }
@@ -322,6 +330,35 @@ impl<'a> Hit<'a> {
             return format!("did not map the page ({wish})");
         }
         format!("had the page {}", pages.join(", and "))
+    }
+}
+
+/// Where a signal points that tells of this page.
+fn place(told: Address, page: &MappedPage) -> SignalPlace {
+    let size = page.entry.size();
+    let exact = SignalPlace {
+        map: page.map,
+        at: page.at,
+        address: page.address,
+        lsb: size.map(EntrySize::shift),
+        exact: true,
+    };
+    match told {
+        Address::Page => exact,
+        Address::AsLsbSays => SignalPlace {
+            exact: size == Some(EntrySize::Pte),
+            ..exact
+        },
+        // Mappings of it begin at multiples of that size, in memory as in the device.
+        Address::StartOf(unit) => {
+            let into = page.address % unit.bytes();
+            SignalPlace {
+                at: page.at.saturating_sub(into),
+                address: page.address - into,
+                lsb: Some(unit.shift()),
+                ..exact
+            }
+        }
     }
 }
 

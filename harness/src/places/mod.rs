@@ -6,10 +6,10 @@ mod choose;
 pub use choose::{Part, Structure, Wanted, choose, data_at};
 
 use crate::nvdimm::{Part as Device, Stack};
-use crate::oracle::facts::Region;
+use crate::oracle::facts::{EntrySize, Region};
 use guest_agent::address::{DeviceOffset, FsOffset, GuestPhysical, PAGE_SIZE};
 use guest_agent::call::Region as Nvdimm;
-use testcases::{FileMetadata, GroupMetadata};
+use testcases::{FileMetadata, GroupMetadata, PageSize};
 
 /// A page that an injection hits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,13 +74,17 @@ impl Memory<'_> {
     fn of_nvdimm(&self, index: usize, at: DeviceOffset, physical: GuestPhysical) -> Page {
         let used = self.stack.above(index, at);
         let beyond = |size: Option<u64>, at: FsOffset| size.is_some_and(|size| at.0 >= size);
-        let region = match used {
-            Some((Device::Data, offset)) if beyond(self.filesystem, offset) => Region::BeyondFilesystem,
-            Some((Device::Data, offset)) => Region::Data(offset),
-            Some((Device::Realtime, offset)) => Region::Realtime(offset),
-            Some((Device::Log, offset)) if beyond(self.log, offset) => Region::BeyondLog,
-            Some((Device::Log, _)) => Region::Log,
-            None => Region::OutsidePartition,
+        let region = match (used, self.stack.mapped_by()) {
+            (Some((_, at)), Some(page)) => Region::DeviceDax {
+                at,
+                page: entry_size(page),
+            },
+            (Some((Device::Data, offset)), _) if beyond(self.filesystem, offset) => Region::BeyondFilesystem,
+            (Some((Device::Data, offset)), None) => Region::Data(offset),
+            (Some((Device::Realtime, offset)), None) => Region::Realtime(offset),
+            (Some((Device::Log, offset)), _) if beyond(self.log, offset) => Region::BeyondLog,
+            (Some((Device::Log, _)), None) => Region::Log,
+            (None, _) => Region::OutsidePartition,
         };
         Page {
             physical,
@@ -88,6 +92,14 @@ impl Memory<'_> {
             nvdimm: Some((index, at)),
             used,
         }
+    }
+}
+
+/// A size of page as the oracle knows it.
+const fn entry_size(page: PageSize) -> EntrySize {
+    match page {
+        PageSize::Base => EntrySize::Pte,
+        PageSize::Huge => EntrySize::Pmd,
     }
 }
 
@@ -156,6 +168,33 @@ mod tests {
         assert_eq!(region(0x1_4000_0000), Region::OrdinaryMemory);
         let beyond = memory.of_device(Device::Data, FsOffset(0x3ee0_0000)).unwrap_err();
         assert!(beyond.contains("beyond the end"), "{beyond}");
+        assert!(memory.of_device(Device::Log, FsOffset(0)).is_err());
+    }
+
+    #[test]
+    fn a_character_device_has_no_filesystem_around_its_bytes() {
+        let pmem = Pmem {
+            device: "dax0.0".to_owned(),
+            data_start: GuestPhysical(0x1_0120_0000),
+            size: 0x3ee0_0000,
+        };
+        let stack = Stack::character(vec![pmem], PageSize::Huge);
+        let memory = Memory {
+            stack: &stack,
+            nvdimms: &[],
+            filesystem: None,
+            log: None,
+        };
+        let expected = Region::DeviceDax {
+            at: FsOffset(0x30_1000),
+            page: EntrySize::Pmd,
+        };
+        let page = memory.of_device(Device::Data, FsOffset(0x30_1234)).unwrap();
+        assert_eq!(
+            (page.region, page.physical),
+            (expected, GuestPhysical(0x1_0150_1000))
+        );
+        assert_eq!(memory.of_physical(page.physical), page);
         assert!(memory.of_device(Device::Log, FsOffset(0)).is_err());
     }
 

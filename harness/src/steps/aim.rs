@@ -9,7 +9,7 @@ use crate::places::{Memory, Page, Part, Structure, Wanted, choose, data_at, page
 use guest_agent::address::{FileOffset, FsOffset, GuestPhysical, PAGE_SIZE};
 use guest_agent::call::{AskQuota, AskVictim, Geometry, Outcome as Answer, Space, SpaceMap, Stat};
 use nix::errno::Errno;
-use testcases::{FilePath, MarkSpec, Place, Target, VictimPlace};
+use testcases::{CharacterDevice, FilePath, Mapped, MarkSpec, Place, Target, VictimPlace};
 
 /// The most pages that one injection may hit in turn.
 const MOST_PAGES: u64 = 4096;
@@ -188,9 +188,15 @@ impl Scene<'_> {
         let victim = self.victims.get(name).ok_or_else(not_there)?;
         let index = usize::try_from(place.map).unwrap_or(usize::MAX);
         let spec = victim.spec.maps.get(index).ok_or_else(not_there)?;
-        let (file, byte) = (spec.file.clone(), FileOffset(spec.offset.0 + place.at.0));
-        let space = self.space().await?;
-        let (device, at) = self.place_of_byte(space.as_ref(), &file, byte).await?;
+        let byte = spec.offset.0 + place.at.0;
+        let (device, at) = match spec.of.clone() {
+            Mapped::File(file) => {
+                let space = self.space().await?;
+                self.place_of_byte(space.as_ref(), &file, FileOffset(byte))
+                    .await?
+            }
+            Mapped::Device(CharacterDevice::Dax) => (Device::Data, FsOffset(byte)),
+        };
         self.memory().of_device(device, at).map_err(Trouble::NotThere)
     }
 

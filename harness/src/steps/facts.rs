@@ -99,6 +99,10 @@ fn owners(said: &call::Facts, page: &PageFacts, beside: &Beside<'_>) -> Option<V
         record.start.0 < page.offset.0.saturating_add(PAGE_SIZE)
             && page.offset.0 < record.start.0.saturating_add(record.length)
     };
+    if let Some(size) = beside.stack.mapped_by() {
+        let device = |record: &SpaceRecord| of_device(record, size, page, beside);
+        return Some(records.iter().filter(covers).map(device).collect());
+    }
     let owner = |record: &SpaceRecord| OwnerFacts {
         record: record.clone(),
         inode: match record.owner {
@@ -108,6 +112,37 @@ fn owners(said: &call::Facts, page: &PageFacts, beside: &Beside<'_>) -> Option<V
         faulted: faulted(said, page, record, beside),
     };
     Some(records.iter().filter(covers).map(owner).collect())
+}
+
+/// A character device as the owner of a page of its own. A page that was once faulted in knows the device for good, together
+/// with those that it is mapped with (drivers/dax/device.c:dax_set_mapping).
+fn of_device(
+    record: &SpaceRecord,
+    size: testcases::PageSize,
+    page: &PageFacts,
+    beside: &Beside<'_>,
+) -> OwnerFacts {
+    let present = match &page.mapped {
+        Answer::Done(mapped) => mapped.iter().any(Covering::points_there),
+        Answer::Refused(_) => false,
+    };
+    let unit = size.bytes().get();
+    let start = page.offset.0 - page.offset.0 % unit;
+    let ever = beside.names.was_device_mapped(&(start..start + unit));
+    OwnerFacts {
+        record: record.clone(),
+        inode: Some(InodeFacts {
+            name: Some(beside.stack.device().to_owned()),
+            kind: Some(InodeKind::Character),
+            dax: Some(true),
+            in_core: Some(true),
+        }),
+        faulted: if present {
+            Some(true)
+        } else {
+            (!ever).then_some(false)
+        },
+    }
 }
 
 fn inode(said: &call::Facts, number: u64, beside: &Beside<'_>) -> InodeFacts {

@@ -30,7 +30,7 @@ impl Mounting {
     pub(super) fn of_template(template: &Template) -> Self {
         let (mounted, options) = match template {
             Template::Xfs(xfs) => (true, xfs.mount.clone()),
-            Template::Unmounted { .. } => (false, Xfs::default().mount),
+            Template::Unmounted { .. } | Template::Devdax { .. } => (false, Xfs::default().mount),
         };
         Self {
             mounted,

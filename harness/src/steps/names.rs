@@ -5,6 +5,7 @@
 //! learned before it can be forgotten by the kernel, and what is known of it is not asked again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use testcases::{FilePath, Operation, Sync};
 
 /// What a name leads to.
@@ -35,6 +36,8 @@ pub(super) struct Names {
     touched: BTreeSet<String>,
     /// Those that a victim has mapped since then.
     mapped: BTreeSet<String>,
+    /// The parts of the character device that victims have mapped.
+    device: Vec<Range<u64>>,
 }
 
 impl Names {
@@ -78,6 +81,17 @@ impl Names {
     /// Has any victim mapped it since the latest mount?
     pub(super) fn was_mapped(&self, path: &str) -> bool {
         self.mapped.contains(path)
+    }
+
+    /// A victim maps this part of the character device.
+    pub(super) fn map_device(&mut self, part: Range<u64>) {
+        self.device.push(part);
+    }
+
+    /// Has any victim mapped something of this part of the character device?
+    pub(super) fn was_device_mapped(&self, part: &Range<u64>) -> bool {
+        let overlaps = |mapped: &Range<u64>| mapped.start < part.end && part.start < mapped.end;
+        self.device.iter().any(overlaps)
     }
 
     /// The filesystem has just been mounted: nothing of it is in core.
@@ -245,6 +259,15 @@ mod tests {
         names.done(&Operation::Create { file: path("d/a") });
         assert_eq!(names.get("d/a").and_then(|named| named.inode), None);
         assert_eq!(names.without_number(), ["b", "d", "d/a", "da"]);
+    }
+
+    #[test]
+    fn a_part_of_a_device_was_mapped_by_whoever_mapped_some_of_it() {
+        let mut names = Names::default();
+        names.map_device(0x20_0000..0x60_0000);
+        assert!(names.was_device_mapped(&(0x40_0000..0x60_0000)));
+        assert!(!names.was_device_mapped(&(0..0x20_0000)));
+        assert!(!names.was_device_mapped(&(0x60_0000..0x80_0000)));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::places::{Page, page_starts};
 use guest_agent::address::{FileOffset, FsOffset, GuestPhysical, PAGE_SIZE};
 use guest_agent::call::{
     AskAccounts, AskExtents, AskFacts, AskFlags, AskVictim, Covering, Handled, MarkLog, MarkTrace,
-    Outcome as Answer, PageAsked, PageFacts, ReadKernelFile, SpaceRecord,
+    Outcome as Answer, PageAsked, PageFacts, ReadKernelFile, SpaceOwner, SpaceRecord, Stat,
 };
 use guest_agent::victim::{self as guest, Order, Reply};
 use testcases::{
@@ -166,8 +166,9 @@ impl Scene<'_> {
 
     /// Everything that the oracle wants to know of the time before.
     async fn facts(&mut self, page: Page, by: Mechanism) -> Result<Facts, Trouble> {
+        let on_device = self.stack.mapped_by().is_some();
         let on_data = match page.used {
-            Some((Device::Data, offset)) => Some(PageAsked {
+            Some((Device::Data, offset)) if !on_device => Some(PageAsked {
                 offset,
                 physical: page.physical,
             }),
@@ -185,6 +186,10 @@ impl Scene<'_> {
         let mut seen = said.pages.first().cloned();
         let rmapbt = self.geometry.is_none_or(|geometry| geometry.rmapbt);
         match (page.used, &mut seen) {
+            (Some((_, offset)), _) if on_device => {
+                let records = vec![self.whole_device().await?];
+                seen = Some(self.page_of_files(offset, page.physical, records, &said).await?);
+            }
             // Who owns a block of the realtime device, and who maps it, only the files can tell.
             (Some((Device::Realtime, offset)), _) => {
                 let records = self.files_on(Device::Realtime).await?;
@@ -205,6 +210,29 @@ impl Scene<'_> {
             corrupt_filter: matches!(by, Mechanism::Debugfs(_)) && self.corrupt_filter().await?,
         };
         Ok(of_page(&said, seen.as_ref(), &beside))
+    }
+
+    /// The character device as the one owner of all that is on it.
+    async fn whole_device(&self) -> Result<SpaceRecord, Trouble> {
+        let call = Stat {
+            path: self.stack.device().to_owned(),
+            follow: true,
+        };
+        match self.guest.agent.call(call, QUESTION).await? {
+            Answer::Done(status) => Ok(SpaceRecord {
+                start: FsOffset(0),
+                length: self.stack.pmems().first().map_or(0, |pmem| pmem.size),
+                owner: SpaceOwner::Inode {
+                    number: status.inode,
+                    offset: FileOffset(0),
+                },
+                attribute_fork: false,
+                extent_map: false,
+                unwritten: false,
+                shared: false,
+            }),
+            Answer::Refused(refusal) => Err(Trouble::Refused(refusal)),
+        }
     }
 
     async fn corrupt_filter(&self) -> Result<bool, Trouble> {
@@ -247,7 +275,7 @@ impl Scene<'_> {
         Ok(records)
     }
 
-    /// Who owns a page of the realtime device, and where living victims' mappings cover it.
+    /// Who owns a page of the realtime device, or of the character device, and where living victims' mappings cover it.
     async fn page_of_files(
         &self,
         offset: FsOffset,

@@ -2,7 +2,7 @@
 //! The processes of a case: started, forked, told what to do, ended.
 
 use super::{OPERATION, Scene, Trouble};
-use crate::nvdimm::path_of;
+use crate::nvdimm::{Stack, path_of};
 use crate::observe::evidence::{Access, AccessResult, StepEvidence, Tried, VictimView};
 use guest_agent::address::{FileOffset, MappingOffset};
 use guest_agent::call::{
@@ -14,8 +14,8 @@ use guest_agent::victim::{MappingSpec, Order, Reply, Spot, ThreadSpec, Touch};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use testcases::{
-    Advice, ForkSpec, KillPolicy, Mapping, MappingKind, Operation, PageSize, Place, ReadRange, Release,
-    VictimPlace, VictimSpec, WriteRange,
+    Advice, CharacterDevice, ForkSpec, KillPolicy, Mapped, Mapping, MappingKind, Operation, PageSize, Place,
+    ReadRange, Release, VictimPlace, VictimSpec, WriteRange,
 };
 
 /// A victim, as the harness knows it.
@@ -59,11 +59,18 @@ pub(super) fn policy(kill: KillPolicy) -> guest::KillPolicy {
 impl Scene<'_> {
     pub(super) async fn start_victim(&mut self, spec: &VictimSpec) -> Result<StepEvidence, Trouble> {
         for mapping in &spec.maps {
-            self.names.map(mapping.file.as_str());
+            match &mapping.of {
+                Mapped::File(file) => self.names.map(file.as_str()),
+                Mapped::Device(CharacterDevice::Dax) => {
+                    let start = mapping.offset.0;
+                    let length = length_on_device(mapping, self.stack);
+                    self.names.map_device(start..start.saturating_add(length));
+                }
+            }
         }
         let loads: Vec<Touch> = spec.touches.iter().map(|place| load(*place)).collect();
         let call = StartVictim {
-            spec: guest_spec(spec, loads),
+            spec: guest_spec(spec, loads, self.stack),
         };
         let pid = match self.call(call).await? {
             VictimStarted::Refused(refusal) => return Ok(StepEvidence::Refused(refusal)),
@@ -374,10 +381,14 @@ fn advice(advice: Advice) -> guest::Advice {
     }
 }
 
-fn guest_spec(spec: &VictimSpec, touches: Vec<Touch>) -> guest::VictimSpec {
+fn guest_spec(spec: &VictimSpec, touches: Vec<Touch>, stack: &Stack) -> guest::VictimSpec {
     guest::VictimSpec {
         name: spec.name.as_str().to_owned(),
-        mappings: spec.maps.iter().map(|map| mapping(map, spec.page)).collect(),
+        mappings: spec
+            .maps
+            .iter()
+            .map(|map| mapping(map, spec.page, stack))
+            .collect(),
         touches,
         policy: policy(spec.kill),
         disposition: match spec.sigbus {
@@ -397,11 +408,24 @@ fn guest_spec(spec: &VictimSpec, touches: Vec<Touch>) -> guest::VictimSpec {
     }
 }
 
-fn mapping(map: &Mapping, page: Option<PageSize>) -> MappingSpec {
+/// How much of the character device is mapped: the device itself does not tell a process how long it is.
+fn length_on_device(map: &Mapping, stack: &Stack) -> u64 {
+    let size = stack.pmems().first().map_or(0, |pmem| pmem.size);
+    map.length
+        .map_or(size.saturating_sub(map.offset.0), |length| length.0)
+}
+
+fn mapping(map: &Mapping, page: Option<PageSize>, stack: &Stack) -> MappingSpec {
+    let (path, length) = match &map.of {
+        Mapped::File(file) => (path_of(file.as_str()), map.length.map(|length| length.0)),
+        Mapped::Device(CharacterDevice::Dax) => {
+            (stack.device().to_owned(), Some(length_on_device(map, stack)))
+        }
+    };
     MappingSpec {
-        path: path_of(map.file.as_str()),
+        path,
         offset: FileOffset(map.offset.0),
-        length: map.length.map(|length| length.0),
+        length,
         sharing: match map.mapping {
             MappingKind::Shared => guest::Sharing::Shared,
             MappingKind::Private => guest::Sharing::Private,

@@ -73,7 +73,7 @@ impl Workbench {
         match template::keep(&workshop, &machine, &wanted).await {
             Ok(chain) => Chain {
                 booted: chain.booted,
-                fsdax: chain.fsdax,
+                fsdax: chain.namespaces,
                 xfs: chain.xfs.unwrap(),
             },
             Err(Unmade::Steps(error)) => panic!("{error}: {error:?}"),

@@ -11,6 +11,7 @@ use crate::value::FilePath;
 impl Walk<'_> {
     pub(super) fn inject(&mut self, injection: &Injection, step: &Node) {
         self.target(&injection.at, step, "inject");
+        self.has_badblocks(injection, step);
         self.injected = Some((injection.by, step.key("inject")));
     }
 

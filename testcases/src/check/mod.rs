@@ -3,6 +3,7 @@
 //! nothing is done that cannot be done then. One walk over the steps, in the order in which they will run, for each set of
 //! steps that some kernel gets.
 
+mod device;
 mod effects;
 mod expectations;
 mod files;
@@ -21,6 +22,7 @@ use crate::lower::{LoweredStep, Parts, kernel_ranges};
 use crate::model::{Action, Expect, Mechanism, Outcome, Watcher};
 use crate::syntax::Node;
 use crate::value::{KernelVersion, MarkName};
+use device::Device;
 use files::Files;
 use mounts::Mounts;
 use victims::Victims;
@@ -112,6 +114,10 @@ struct Walk<'a> {
     files: Files,
     victims: Victims,
     mounts: Mounts,
+    /// What there is in place of a filesystem, if there is.
+    device: Option<Device>,
+    /// Where the template is named.
+    template: Range<usize>,
     /// The latest injection, and where it stands.
     injected: Option<(Mechanism, Range<usize>)>,
     watchers: BTreeSet<Watcher>,
@@ -128,6 +134,8 @@ impl<'a> Walk<'a> {
             files: Files::all(steps),
             victims: Victims::all(steps),
             mounts: Mounts::new(&parts.template, &parts.places.template),
+            device: Device::of(&parts.template),
+            template: parts.places.template.clone(),
             injected: None,
             watchers: BTreeSet::new(),
             marks: BTreeMap::new(),

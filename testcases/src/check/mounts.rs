@@ -12,6 +12,8 @@ enum Mounted {
     FromTheStart,
     Since(Range<usize>),
     NotSince(Range<usize>),
+    /// There is nothing that could be, and this is what says so.
+    Never(Range<usize>),
 }
 
 /// What is known of the mount.
@@ -27,6 +29,7 @@ impl Mounts {
             mounted: match template {
                 Template::Xfs(_) => Mounted::FromTheStart,
                 Template::Unmounted { .. } => Mounted::NotSince(span.clone()),
+                Template::Devdax { .. } => Mounted::Never(span.clone()),
             },
             frozen: None,
         }
@@ -35,12 +38,26 @@ impl Mounts {
 
 impl Walk<'_> {
     pub(super) fn needs_mount(&mut self, span: Range<usize>) {
-        if let Mounted::NotSince(unmounted) = &self.mounts.mounted {
-            self.found.push(
+        match &self.mounts.mounted {
+            Mounted::FromTheStart | Mounted::Since(_) => {}
+            Mounted::NotSince(unmounted) => self.found.push(
                 Diagnostic::new("the filesystem is not mounted here")
                     .at(span, "needs the filesystem")
                     .see(unmounted.clone(), "unmounted since here")
                     .help("put `- mount: {}` before it"),
+            ),
+            Mounted::Never(_) => self.needs_filesystem(span),
+        }
+    }
+
+    /// Says so where the template has no filesystem, and cannot get one.
+    fn needs_filesystem(&mut self, span: Range<usize>) {
+        if let Mounted::Never(template) = &self.mounts.mounted {
+            self.found.push(
+                Diagnostic::new("there is no filesystem, and no block device that could hold one")
+                    .at(span, "needs a filesystem")
+                    .see(template.clone(), "a character device is all that there is")
+                    .help("take `template: xfs`, or name a place of the device: `at: { device: 2MiB }`"),
             );
         }
     }
@@ -62,13 +79,15 @@ impl Walk<'_> {
         match operation {
             Operation::Mount(_) => self.mount(span, outcome),
             Operation::Unmount => self.unmount(span, outcome),
-            Operation::Repair if !matches!(self.mounts.mounted, Mounted::NotSince(_)) => {
-                self.found.push(
+            Operation::Repair => match self.mounts.mounted {
+                Mounted::FromTheStart | Mounted::Since(_) => self.found.push(
                     Diagnostic::new("xfs_repair needs the filesystem unmounted")
                         .at(span, "mounted here")
                         .help("put `- unmount: {}` before it"),
-                );
-            }
+                ),
+                Mounted::NotSince(_) => {}
+                Mounted::Never(_) => self.needs_filesystem(span),
+            },
             Operation::Freeze => {
                 if let Some(first) = &self.mounts.frozen {
                     self.found.push(
@@ -113,6 +132,7 @@ impl Walk<'_> {
                     self.mounts.mounted = Mounted::Since(span);
                 }
             }
+            Mounted::Never(_) => self.needs_filesystem(span),
         }
     }
 
@@ -124,6 +144,10 @@ impl Walk<'_> {
                     .see(unmounted.clone(), "unmounted since here")
                     .help("put `- mount: {}` between the two"),
             );
+            return;
+        }
+        if let Mounted::Never(_) = self.mounts.mounted {
+            self.needs_filesystem(span);
             return;
         }
         if !outcome.is_success() {

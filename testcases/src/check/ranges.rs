@@ -3,7 +3,7 @@
 
 use super::Walk;
 use crate::diagnostic::Diagnostic;
-use crate::model::Place;
+use crate::model::{Mapped, Place};
 use crate::syntax::Node;
 use crate::value::{Bytes, FilePath, VictimName};
 
@@ -94,10 +94,14 @@ impl Walk<'_> {
             return;
         };
         let whole = mapping.offset.get() == 0 && mapping.length.is_none();
+        let of = match &mapping.of {
+            Mapped::File(file) => format!("`{file}`"),
+            Mapped::Device(_) => mapping.of.to_string(),
+        };
         let what = if whole {
-            format!("`{}`", mapping.file)
+            of
         } else {
-            format!("`{name}`'s mapping of `{}`", mapping.file)
+            format!("`{name}`'s mapping of {of}")
         };
         let sized = |diagnostic: Diagnostic| diagnostic.see(size_span.clone(), format!("{what} has {size}"));
         if place.at >= *size {

@@ -8,9 +8,9 @@ use super::files::Kind;
 use super::{Walk, names};
 use crate::diagnostic::Diagnostic;
 use crate::lower::LoweredStep;
-use crate::model::{Access, Action, ForkSpec, VictimSpec};
+use crate::model::{Access, Action, CharacterDevice, ForkSpec, Mapped, Mapping, VictimSpec};
 use crate::syntax::Node;
-use crate::value::{Bytes, ThreadName, VictimName};
+use crate::value::{Bytes, FilePath, ThreadName, VictimName};
 
 /// The unit of mappings.
 const PAGE: u64 = 4096;
@@ -231,46 +231,19 @@ impl Walk<'_> {
     /// A victim starts.
     pub(super) fn victim(&mut self, victim: &VictimSpec, step: &Node) {
         let node = step.at("victim");
-        self.needs_mount(step.key("victim"));
+        let is_file = |mapping: &Mapping| matches!(mapping.of, Mapped::File(_));
+        if victim.maps.iter().any(is_file) {
+            self.needs_mount(step.key("victim"));
+        }
         let mut limits = Vec::new();
         for (index, mapping) in victim.maps.iter().enumerate() {
             let written = match &node.at("maps").kind {
                 crate::syntax::Kind::List(_) => node.at("maps").nth(index),
                 _ => node.at("maps"),
             };
-            let file = written.entry("file").map_or(written, |entry| &entry.value);
-            let known = self.files.used(&mapping.file, file, &mut self.found);
-            if let Some(known) = known.as_ref().filter(|known| known.kind == Kind::Directory) {
-                self.found.push(
-                    Diagnostic::new(format!(
-                        "`{}` is {}, and cannot be mapped",
-                        mapping.file,
-                        known.kind.called()
-                    ))
-                    .at(file.handle.clone(), "not a file")
-                    .help("name a file"),
-                );
-            }
-            if !mapping.offset.is_multiple_of(PAGE) {
-                self.found.push(
-                    Diagnostic::new(format!("a mapping cannot begin at {}", mapping.offset))
-                        .at(written.at("offset").handle.clone(), "not a multiple of 4KiB")
-                        .help("choose a multiple of 4KiB; what is touched is counted from there"),
-                );
-            }
-            let size = known.and_then(|known| Some((known.size?, known.size_span)));
-            if let Some(length) = mapping.length {
-                self.not_empty(length, written.at("length"));
-            } else if mapping.offset.get() > 0 {
-                self.inside(&mapping.file, file, mapping.offset, None, written.at("offset"));
-            }
-            limits.push(match (mapping.length, size) {
-                (Some(length), _) => Some((length, written.at("length").handle.clone())),
-                (None, Some((size, span))) => {
-                    let rest = size.get().saturating_sub(mapping.offset.get());
-                    Some((Bytes(rest), span))
-                }
-                (None, None) => None,
+            limits.push(match &mapping.of {
+                Mapped::File(file) => self.maps_file(file, mapping, written),
+                Mapped::Device(CharacterDevice::Dax) => self.maps_device(mapping, written, victim, node),
             });
         }
         let started = Victim {
@@ -284,6 +257,48 @@ impl Walk<'_> {
         self.victims.make(&victim.name, started, &mut self.found);
         if self.found.len() == before {
             self.first_accesses(victim, node);
+        }
+    }
+
+    /// A victim maps a file; `written` is what says so. What is returned is how far the mapping goes, and what says that.
+    fn maps_file(
+        &mut self,
+        path: &FilePath,
+        mapping: &Mapping,
+        written: &Node,
+    ) -> Option<(Bytes, Range<usize>)> {
+        let file = written.entry("file").map_or(written, |entry| &entry.value);
+        let known = self.files.used(path, file, &mut self.found);
+        if let Some(known) = known.as_ref().filter(|known| known.kind == Kind::Directory) {
+            self.found.push(
+                Diagnostic::new(format!(
+                    "`{path}` is {}, and cannot be mapped",
+                    known.kind.called()
+                ))
+                .at(file.handle.clone(), "not a file")
+                .help("name a file"),
+            );
+        }
+        if !mapping.offset.is_multiple_of(PAGE) {
+            self.found.push(
+                Diagnostic::new(format!("a mapping cannot begin at {}", mapping.offset))
+                    .at(written.at("offset").handle.clone(), "not a multiple of 4KiB")
+                    .help("choose a multiple of 4KiB; what is touched is counted from there"),
+            );
+        }
+        let size = known.and_then(|known| Some((known.size?, known.size_span)));
+        if let Some(length) = mapping.length {
+            self.not_empty(length, written.at("length"));
+        } else if mapping.offset.get() > 0 {
+            self.inside(path, file, mapping.offset, None, written.at("offset"));
+        }
+        match (mapping.length, size) {
+            (Some(length), _) => Some((length, written.at("length").handle.clone())),
+            (None, Some((size, span))) => {
+                let rest = size.get().saturating_sub(mapping.offset.get());
+                Some((Bytes(rest), span))
+            }
+            (None, None) => None,
         }
     }
 

@@ -10,17 +10,18 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 use super::Text;
-use crate::model::{Ground, Log, Template, Xfs};
+use crate::model::{Ground, Log, PageSize, Template, Xfs};
 
 const XFS: &str = "xfs";
 const UNMOUNTED: &str = "unmounted";
+const DEVDAX: &str = "devdax";
 
 /// A template with its parameters.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(
     rename = "TemplateWithParameters",
-    extend("oneOf" = [{ "required": [XFS] }, { "required": [UNMOUNTED] }])
+    extend("oneOf" = [{ "required": [XFS] }, { "required": [UNMOUNTED] }, { "required": [DEVDAX] }])
 )]
 struct TemplateDocument {
     /// A fresh XFS on namespaces in fsdax mode, mounted.
@@ -29,6 +30,9 @@ struct TemplateDocument {
     /// Namespaces in fsdax mode, and no filesystem.
     #[schemars(with = "UnmountedDocument", default)]
     unmounted: Option<UnmountedDocument>,
+    /// A namespace in devdax mode: a character device, and no filesystem.
+    #[schemars(with = "DevdaxDocument", default)]
+    devdax: Option<DevdaxDocument>,
 }
 
 /// How the XFS of the template is made, and on what.
@@ -71,45 +75,78 @@ fn one() -> u8 {
     1
 }
 
+/// The namespace of a template with a character device.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping like `{ align: 4KiB }`")]
+#[schemars(rename = "Devdax")]
+struct DevdaxDocument {
+    /// By pages of which size it is mapped; 2MiB if absent.
+    #[serde(default = "huge")]
+    align: PageSize,
+}
+
+fn huge() -> PageSize {
+    PageSize::Huge
+}
+
 struct TemplateVisitor;
 
 impl<'de> Visitor<'de> for TemplateVisitor {
     type Value = Template;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("`xfs`, `unmounted`, or a mapping like `{ xfs: { mount: \"dax=always\" } }`")
+        formatter
+            .write_str("`xfs`, `unmounted`, `devdax`, or a mapping like `{ xfs: { mount: \"dax=always\" } }`")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Template, E> {
         match text {
             XFS => Ok(Template::default()),
             UNMOUNTED => Ok(Template::Unmounted { nvdimms: one() }),
+            DEVDAX => Ok(Template::Devdax { align: huge() }),
             _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
         }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Template, A::Error> {
-        let TemplateDocument { xfs, unmounted } =
-            TemplateDocument::deserialize(MapAccessDeserializer::new(map))?;
-        match (xfs, unmounted) {
-            (Some(xfs), None) => Ok(Template::Xfs(Xfs {
-                mkfs: xfs.mkfs,
-                mount: xfs.mount.map_or_else(|| Xfs::default().mount, |text| text.0),
-                log: xfs.log,
-                realtime: xfs.realtime,
-                on: xfs.on,
-            })),
-            (None, Some(UnmountedDocument { nvdimms })) if (1..=2).contains(&nvdimms) => {
-                Ok(Template::Unmounted { nvdimms })
-            }
-            (None, Some(UnmountedDocument { nvdimms })) => Err(de::Error::custom(format!(
-                "a machine has 1 or 2 NVDIMMs, not {nvdimms}"
-            ))),
+        let TemplateDocument {
+            xfs,
+            unmounted,
+            devdax,
+        } = TemplateDocument::deserialize(MapAccessDeserializer::new(map))?;
+        let named = [
+            xfs.map(|xfs| Ok(with_xfs(xfs))),
+            unmounted.map(without_filesystem),
+            devdax.map(|DevdaxDocument { align }| Ok(Template::Devdax { align })),
+        ];
+        let mut named = named.into_iter().flatten();
+        match (named.next(), named.next()) {
+            (Some(template), None) => template,
             (Some(_), Some(_)) => Err(de::Error::custom(
-                "a case has one template, either `xfs` or `unmounted`",
+                "a case has one template, either `xfs`, `unmounted` or `devdax`",
             )),
-            (None, None) => Err(de::Error::custom("name a template, `xfs` or `unmounted`")),
+            (None, _) => Err(de::Error::custom(
+                "name a template, `xfs`, `unmounted` or `devdax`",
+            )),
         }
+    }
+}
+
+fn with_xfs(xfs: XfsDocument) -> Template {
+    Template::Xfs(Xfs {
+        mkfs: xfs.mkfs,
+        mount: xfs.mount.map_or_else(|| Xfs::default().mount, |text| text.0),
+        log: xfs.log,
+        realtime: xfs.realtime,
+        on: xfs.on,
+    })
+}
+
+fn without_filesystem<E: de::Error>(UnmountedDocument { nvdimms }: UnmountedDocument) -> Result<Template, E> {
+    if (1..=2).contains(&nvdimms) {
+        Ok(Template::Unmounted { nvdimms })
+    } else {
+        Err(E::custom(format!("a machine has 1 or 2 NVDIMMs, not {nvdimms}")))
     }
 }
 
@@ -126,7 +163,7 @@ impl JsonSchema for Template {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "anyOf": [{ "enum": [XFS, UNMOUNTED] }, generator.subschema_for::<TemplateDocument>()]
+            "anyOf": [{ "enum": [XFS, UNMOUNTED, DEVDAX] }, generator.subschema_for::<TemplateDocument>()]
         })
     }
 }

@@ -10,10 +10,10 @@ use serde::de::{self, Deserializer};
 
 use super::files::page;
 use super::shapes::{OneOrMany, either_document};
-use crate::model::{Access, Advice, Disposition, KillPolicy, MappingKind, PageSize, Place};
+use crate::model::{Access, Advice, CharacterDevice, Disposition, KillPolicy, MappingKind, PageSize, Place};
 use crate::value::{Bytes, FilePath, FromScalar, ThreadName, VictimName, byte, deserialize_scalar};
 
-/// A process in the guest that maps files and reports every signal it gets.
+/// A process in the guest that maps files, or the template's DAX device, and reports every signal it gets.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
@@ -23,7 +23,7 @@ use crate::value::{Bytes, FilePath, FromScalar, ThreadName, VictimName, byte, de
 pub(crate) struct VictimDocument {
     /// How the case calls the process.
     pub(crate) name: VictimName,
-    /// The file or files that it maps, or parts of them.
+    /// The file or files that it maps, or parts of them, or the DAX device.
     pub(crate) maps: OneOrMany<MapDocument>,
     /// Bytes that it reads through its mappings, so that the pages there are present; none if absent.
     #[serde(default)]
@@ -52,26 +52,30 @@ pub(crate) struct VictimDocument {
 }
 
 either_document!(
-    /// A file that is mapped, or a part of one.
+    /// A file that is mapped, or a part of one, or of the DAX device.
     MapDocument(FilePath, MapPartDocument),
     "Map",
-    "the name of a file, or a mapping like `{ file: a, offset: 2MiB, length: 4KiB }`"
+    "the name of a file, or a mapping like `{ file: a, offset: 2MiB, length: 4KiB }` or `{ device: dax }`"
 );
 
-/// A part of a file that is mapped.
+/// A part of a file, or of the DAX device, that is mapped.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
-    expecting = "a mapping like `{ file: a, offset: 2MiB, length: 4KiB }`"
+    expecting = "a mapping like `{ file: a, offset: 2MiB, length: 4KiB }` or `{ device: dax }`"
 )]
-#[schemars(rename = "MapPart")]
+#[schemars(rename = "MapPart", extend("oneOf" = [{ "required": ["file"] }, { "required": ["device"] }]))]
 pub(crate) struct MapPartDocument {
     /// The file.
-    pub(crate) file: FilePath,
+    #[schemars(with = "FilePath", default)]
+    pub(crate) file: Option<FilePath>,
+    /// The device, of a template that has one.
+    #[schemars(with = "CharacterDevice", default)]
+    pub(crate) device: Option<CharacterDevice>,
     /// The first byte that is mapped; 0 if absent.
     #[serde(default)]
     pub(crate) offset: Bytes,
-    /// How much is mapped; to the end of the file if absent.
+    /// How much is mapped; to the end of the file or device if absent.
     #[schemars(with = "Bytes", default)]
     pub(crate) length: Option<Bytes>,
     /// How it takes stores; as the victim says if absent.

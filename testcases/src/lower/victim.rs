@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Victims.
 
-use super::keys::empty;
+use super::keys::{empty, just_one};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Either, MapDocument, VictimDocument};
-use crate::model::{Mapping, Place, VictimSpec};
-use crate::syntax::Node;
+use crate::model::{Access, Mapped, Mapping, MappingKind, Place, VictimSpec};
+use crate::syntax::{Kind, Node};
 use crate::value::Bytes;
 
 /// The victim that a document writes.
@@ -14,6 +14,7 @@ pub(super) fn victim(
     node: &Node,
     found: &mut Vec<Diagnostic>,
 ) -> Option<VictimSpec> {
+    let before = found.len();
     if document.maps.0.is_empty() {
         let help = "name the file that it maps: `maps: a`";
         empty(
@@ -25,26 +26,19 @@ pub(super) fn victim(
         );
         return None;
     }
-    let (kind, access) = (document.mapping, document.access);
-    let mapping = |MapDocument(map): MapDocument| match map {
-        Either::Plain(file) => Mapping {
-            file,
-            offset: Bytes(0),
-            length: None,
-            mapping: kind,
-            access,
-        },
-        Either::Mapping(part) => Mapping {
-            file: part.file,
-            offset: part.offset,
-            length: part.length,
-            mapping: part.mapping.unwrap_or(kind),
-            access: part.access.unwrap_or(access),
-        },
-    };
-    Some(VictimSpec {
+    let defaults = (document.mapping, document.access);
+    let mut maps = Vec::new();
+    let written = node.at("maps");
+    for (index, document) in document.maps.0.into_iter().enumerate() {
+        let node = match &written.kind {
+            Kind::List(_) => written.nth(index),
+            _ => written,
+        };
+        maps.extend(mapping(document, defaults, node, found));
+    }
+    (found.len() == before).then(|| VictimSpec {
         name: document.name,
-        maps: document.maps.0.into_iter().map(mapping).collect(),
+        maps,
         touches: document.touches.0.into_iter().map(Place::from).collect(),
         stores: document.stores.0.into_iter().map(Place::from).collect(),
         kill: document.kill,
@@ -52,4 +46,34 @@ pub(super) fn victim(
         page: document.page,
         threads: document.threads,
     })
+}
+
+/// One of its mappings; `kind` and `access` are what the victim says for those that do not.
+fn mapping(
+    MapDocument(map): MapDocument,
+    (kind, access): (MappingKind, Access),
+    node: &Node,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Mapping> {
+    match map {
+        Either::Plain(file) => Some(Mapping {
+            of: Mapped::File(file),
+            offset: Bytes(0),
+            length: None,
+            mapping: kind,
+            access,
+        }),
+        Either::Mapping(part) => {
+            let help = "write `{ file: a }`, or `{ device: dax }` for the device of the template `devdax`";
+            just_one(node, &["file", "device"], "what is mapped", help, found)?;
+            let of = part.file.map(Mapped::File);
+            Some(Mapping {
+                of: of.or(part.device.map(Mapped::Device))?,
+                offset: part.offset,
+                length: part.length,
+                mapping: part.mapping.unwrap_or(kind),
+                access: part.access.unwrap_or(access),
+            })
+        }
+    }
 }

@@ -35,6 +35,6 @@ pub use step::{Action, Included, Step, Watcher};
 pub use system::{Advice, AdviseSpec, Flush, MountSpec, PolicySpec, RunSpec, SetSpec, StoreSpec};
 pub use template::{Ground, Isolation, Log, Template, UnknownIsolation, Xfs};
 pub use victim::{
-    Access, Disposition, ForkSpec, KillPolicy, Mapping, MappingKind, PageSize, Place, Release, VictimPlace,
-    VictimSpec,
+    Access, CharacterDevice, Disposition, ForkSpec, KillPolicy, Mapped, Mapping, MappingKind, PageSize,
+    Place, Release, VictimPlace, VictimSpec,
 };

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::PageSize;
+
 /// How a case gets a guest of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -54,6 +56,11 @@ pub enum Template {
     Unmounted {
         /// How many NVDIMMs the machine has, each with one namespace: 1 or 2.
         nvdimms: u8,
+    },
+    /// A namespace in devdax mode: a character device (device-dax), and no filesystem.
+    Devdax {
+        /// Its alignment, which is the size of the pages by which it is mapped.
+        align: PageSize,
     },
 }
 
@@ -124,6 +131,7 @@ impl fmt::Display for Template {
         let xfs = match self {
             Self::Unmounted { nvdimms: 1 } => return formatter.write_str("unmounted"),
             Self::Unmounted { nvdimms } => return write!(formatter, "unmounted ({nvdimms} NVDIMMs)"),
+            Self::Devdax { align } => return write!(formatter, "devdax (pages of {align})"),
             Self::Xfs(xfs) => xfs,
         };
         let mut more = Vec::new();
@@ -175,5 +183,7 @@ mod tests {
             Template::Unmounted { nvdimms: 2 }.to_string(),
             "unmounted (2 NVDIMMs)"
         );
+        let align = PageSize::Huge;
+        assert_eq!(Template::Devdax { align }.to_string(), "devdax (pages of 2MiB)");
     }
 }

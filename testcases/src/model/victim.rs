@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The processes that map files and report every signal they get.
+//! The processes that map files, or a character device, and report every signal they get.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::value::{Bytes, FilePath, ThreadName, VictimName};
 
-/// A process in the guest that maps files, touches pages of them, and reports every signal it gets.
+/// A process in the guest that maps files or a device, touches pages of them, and reports every signal it gets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct VictimSpec {
     /// How the case calls the process.
@@ -30,19 +30,46 @@ pub struct VictimSpec {
     pub threads: BTreeMap<ThreadName, KillPolicy>,
 }
 
-/// A part of a file in the memory of a victim.
+/// A part of a file, or of a device, in the memory of a victim.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Mapping {
-    /// The file.
-    pub file: FilePath,
-    /// The first byte of the file that is mapped, a multiple of 4 KiB.
+    /// What is mapped.
+    pub of: Mapped,
+    /// The first byte of it that is mapped, a multiple of 4 KiB; of a device, of the pages by which that is mapped.
     pub offset: Bytes,
-    /// How much is mapped; to the end of the file if absent.
+    /// How much is mapped; to the end of the file or device if absent.
     pub length: Option<Bytes>,
     /// How stores are taken.
     pub mapping: MappingKind,
     /// What the process may do with it.
     pub access: Access,
+}
+
+/// What can be mapped.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mapped {
+    /// A file.
+    File(FilePath),
+    /// A device that is there without a filesystem.
+    Device(CharacterDevice),
+}
+
+impl fmt::Display for Mapped {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file) => file.fmt(formatter),
+            Self::Device(CharacterDevice::Dax) => formatter.write_str("the DAX device"),
+        }
+    }
+}
+
+/// A device that a process can map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CharacterDevice {
+    /// That of a namespace in devdax mode ([`Template::Devdax`](super::Template::Devdax)).
+    Dax,
 }
 
 /// How a mapping takes stores.

@@ -3,6 +3,7 @@
 
 mod accesses;
 mod comparing;
+mod device;
 mod errors;
 mod explaining;
 mod filesystem;
@@ -67,6 +68,7 @@ fn rows() -> Vec<Row> {
         owners::rows(),
         filesystem::rows(),
         errors::rows(),
+        device::rows(),
     ]
     .into_iter()
     .flatten()

@@ -50,6 +50,17 @@ pub(super) fn world(owners: impl IntoIterator<Item = OwnerFacts>) -> World {
     }
 }
 
+/// A character device with pages of this size, one of which was faulted in by somebody, or not; an error by corrupt-pfn.
+pub(super) fn device(page: EntrySize, faulted: Option<bool>) -> World {
+    let owner = OwnerFacts {
+        faulted,
+        ..file_that(A, |inode| inode.kind = Some(InodeKind::Character))
+    };
+    let mut world = world([owner]).region(Region::DeviceDax { at: PLACE, page });
+    world.facts.filesystem = Filesystem::Unmounted;
+    world
+}
+
 impl World {
     pub(super) fn victims(mut self, victims: impl IntoIterator<Item = VictimFacts>) -> Self {
         self.facts.victims.extend(victims);

@@ -33,7 +33,7 @@ fn victim(mapping: MappingKind) -> Victim {
         spec: VictimSpec {
             name: "alice".parse().unwrap(),
             maps: vec![Mapping {
-                file: "a".parse().unwrap(),
+                of: testcases::Mapped::File("a".parse().unwrap()),
                 offset: testcases::Bytes(0),
                 length: None,
                 mapping,
@@ -157,18 +157,35 @@ fn facts(
     let mut mounting = Mounting::of_template(&testcases::Template::default());
     mounting.dax = Dax::Proved;
     change(&mut names, &mut mounting);
-    let stack = Stack::plain(vec![Pmem {
-        device: "pmem0".to_owned(),
+    on(
+        &Stack::plain(pmem("pmem0")),
+        &names,
+        &mounting,
+        (said, page, kind),
+    )
+}
+
+fn pmem(device: &str) -> Vec<Pmem> {
+    vec![Pmem {
+        device: device.to_owned(),
         data_start: GuestPhysical(0x1_0120_0000),
         size: 1 << 30,
-    }]);
+    }]
+}
+
+fn on(
+    stack: &Stack,
+    names: &Names,
+    mounting: &Mounting,
+    (said, page, kind): (&call::Facts, &PageFacts, MappingKind),
+) -> Facts {
     let victims = BTreeMap::from([("alice".to_owned(), victim(kind))]);
     let beside = Beside {
-        names: &names,
+        names,
         victims: &victims,
-        mounting: &mounting,
+        mounting,
         geometry: None,
-        stack: &stack,
+        stack,
         badblocks: Vec::new(),
         corrupt_filter: false,
     };
@@ -332,4 +349,39 @@ fn files_say_who_covers_a_page_where_no_map_does() {
     assert_eq!(covered(0x17000), [], "before the extent");
     assert_eq!(covered(0x21_8000), [], "behind it");
     assert_eq!(coverings(FsOffset(0x19000), &[record(132)], &said(|_| {})), []);
+}
+
+#[test]
+fn a_character_device_owns_its_pages_and_remembers_who_touched_them() {
+    let stack = Stack::character(pmem("dax0.0"), testcases::PageSize::Huge);
+    let template = testcases::Template::Devdax {
+        align: testcases::PageSize::Huge,
+    };
+    let mounting = Mounting::of_template(&template);
+    let owner = |present: bool, mapped: Option<std::ops::Range<u64>>| {
+        let mut names = Names::default();
+        if let Some(part) = mapped {
+            names.map_device(part);
+        }
+        let page = page(present, false);
+        let facts = on(
+            &stack,
+            &names,
+            &mounting,
+            (
+                &said(|said| said.mount.mounted = None),
+                &page,
+                MappingKind::Shared,
+            ),
+        );
+        assert_eq!(facts.filesystem, Filesystem::Unmounted);
+        facts.owners.unwrap().remove(0)
+    };
+    let inode = owner(true, None).inode.unwrap();
+    assert_eq!(inode.name.as_deref(), Some("/dev/dax0.0"));
+    assert_eq!(inode.kind, Some(InodeKind::Character));
+    assert_eq!(owner(true, None).faulted, Some(true));
+    assert_eq!(owner(false, None).faulted, Some(false));
+    assert_eq!(owner(false, Some(0x20_0000..0x40_0000)).faulted, Some(false));
+    assert_eq!(owner(false, Some(0..0x20_0000)).faulted, None);
 }

@@ -68,7 +68,7 @@ fn mapping(mapping: &Mapping) -> String {
         (offset, None) => format!(" from {offset}"),
         (offset, Some(length)) => format!("+{offset} ({length})"),
     };
-    format!("{}{part}{kind}", mapping.file)
+    format!("{}{part}{kind}", mapping.of)
 }
 
 fn injected(injection: &Injection) -> String {

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What mm does without a filesystem.
+
+use super::{Oracle, Outcome};
+use crate::oracle::facts::{Entry, FilePlace, Filesystem, OwnerFacts, Region};
+use crate::oracle::prediction::{NotifyCalls, Part};
+use crate::oracle::rule::Kernels;
+use crate::oracle::rules::FALLBACK;
+use crate::oracle::situation::{Alone, Fallback, Loss};
+use crate::oracle::victims::{Address, Reach};
+use nix::errno::Errno;
+use std::collections::BTreeSet;
+
+impl Oracle<'_> {
+    /// `mf_generic_kill_procs()`.
+    pub(super) fn fallback(&mut self, notify: NotifyCalls) -> Outcome {
+        let mounted = matches!(self.facts.filesystem, Filesystem::Mounted(_));
+        let files: Vec<(&OwnerFacts, FilePlace)> = self
+            .losses()
+            .into_iter()
+            .filter(|(_, loss, _)| matches!(loss, Loss::Data | Loss::Unknown))
+            .filter_map(|(owner, ..)| Some((owner, self.place(owner)?)))
+            .collect();
+        // Whoever has the page shows a file that has it, should GETFSMAP and FIEMAP not know of it.
+        let shown: BTreeSet<FilePlace> = self
+            .facts
+            .victims
+            .iter()
+            .flat_map(|victim| &victim.pages)
+            .filter(|page| matches!(page.entry, Entry::Here(_)))
+            .map(|page| page.file)
+            .collect();
+        let places: BTreeSet<FilePlace> = files
+            .iter()
+            .map(|(_, place)| *place)
+            .chain(shown.iter().copied())
+            .collect();
+        let associated = if self.way().faults() {
+            // By the injector's own fault, before anything else.
+            Some(true)
+        } else if mounted && self.facts.owners.is_none() {
+            None
+        } else if files.iter().any(|(owner, _)| owner.faulted == Some(true)) || !shown.is_empty() {
+            Some(true)
+        } else if files.iter().all(|(owner, _)| owner.faulted == Some(false)) {
+            Some(false)
+        } else {
+            None
+        };
+        let alone = Alone {
+            files: places.len(),
+            associated,
+            filter: self.facts.settings.corrupt_filter,
+        };
+        let Some(rule) = self.rule("mm alone", FALLBACK, &alone) else {
+            return Self::unknown("no rule says what mm does alone");
+        };
+        match rule.then {
+            Fallback::Busy => Outcome::quiet(Some(Err(Errno::EBUSY)), notify),
+            Fallback::OneFile => Outcome {
+                reach: Reach::Places {
+                    places: places.into_iter().collect(),
+                    told: self.told_by_page(),
+                },
+                ..Outcome::quiet(Some(Ok(())), notify)
+            },
+            Fallback::SomeFile => Outcome {
+                reach: Reach::Some(rule.says.to_owned()),
+                ..Outcome::quiet(Some(Ok(())), notify)
+            },
+            Fallback::Unknown => Outcome {
+                result: Part::Unknown(rule.says.to_owned()),
+                reach: Reach::Some(rule.says.to_owned()),
+                ..Outcome::quiet(None, notify)
+            },
+        }
+    }
+
+    /// What mm alone tells of a page that it finds by itself.
+    fn told_by_page(&self) -> Address {
+        match self.injection.page.region {
+            Region::DeviceDax { page, .. } => Address::StartOf(page),
+            _ if Kernels::Before(6, 15).contain(self.kernel) => Address::Page,
+            // A folio of 2 MiB is found by its head page: its address is told, with an lsb that says so.
+            _ => Address::AsLsbSays,
+        }
+    }
+}
