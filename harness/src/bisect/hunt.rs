@@ -147,7 +147,7 @@ pub fn hunt(order: &Order, examiner: &mut dyn Examiner, tell: &dyn Fn(&str)) -> 
     let journal = if order.resume {
         Journal::resume(&question, &order.work)?
     } else {
-        Journal::new(question.clone(), &order.work)
+        Journal::begin(question.clone(), &order.work)?
     };
     let mut hunt = Hunt {
         clone: Clone::of(&order.tree, &order.work.join("tree"))?,

@@ -67,13 +67,16 @@ pub enum JournalError {
 }
 
 impl Journal {
-    /// An empty one, to be kept in `folder`.
-    pub fn new(question: Question, folder: &Path) -> Self {
-        Self {
+    /// An empty one, kept in `folder` from now on instead of what was there: a bisection that is interrupted before it has
+    /// tested anything can be resumed like any other.
+    pub fn begin(question: Question, folder: &Path) -> Result<Self, JournalError> {
+        let journal = Self {
             question,
             trials: BTreeMap::new(),
             path: Self::place(folder),
-        }
+        };
+        journal.write()?;
+        Ok(journal)
     }
 
     /// The one in `folder`, if it is of the same question.
@@ -101,6 +104,10 @@ impl Journal {
     /// Notes what a commit came to, instead of what was known of it before.
     pub fn note(&mut self, commit: &str, trial: Trial) -> Result<(), JournalError> {
         self.trials.insert(commit.to_owned(), trial);
+        self.write()
+    }
+
+    fn write(&self) -> Result<(), JournalError> {
         let text = serde_json::to_vec_pretty(self).map_err(|source| JournalError::Damaged {
             path: self.path.clone(),
             source,
@@ -127,7 +134,8 @@ mod tests {
         };
         let resume = |question: &Question| Journal::resume(question, folder.path());
         assert!(matches!(resume(&question), Err(JournalError::Nothing { .. })));
-        let mut journal = Journal::new(question.clone(), folder.path());
+        let mut journal = Journal::begin(question.clone(), folder.path()).unwrap();
+        assert_eq!(resume(&question).unwrap(), journal);
         journal.note("c1", Trial::cannot_tell("does not build")).unwrap();
         assert_eq!(resume(&question).unwrap(), journal);
         let other = Question {
