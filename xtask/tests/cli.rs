@@ -171,8 +171,8 @@ fn the_repositorys_own_cases_are_right() {
 
 #[test]
 fn what_matches_no_case_is_not_called_right() {
-    let nothing = Place::new().run(&["check", "bad"]);
-    nothing.is(4, &["no case matches `bad`"]);
+    let nothing = Place::new().run(&["check", "no-such-case"]);
+    nothing.is(4, &["no case matches `no-such-case`"]);
     assert!(!nothing.text.contains("right"), "{}", nothing.text);
 }
 
