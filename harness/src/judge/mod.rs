@@ -48,12 +48,12 @@ pub fn judge(case: &Case, kernel: &KernelVersion, evidence: &Evidence) -> Judgem
         .into_iter()
         .map(Found::splat)
         .collect();
-    // Evidence may be missing *because* the kernel complained: a task that an oops ended answers nobody. What an unforetold
-    // complaint says stands in any case.
-    let explained = found.iter().any(Found::may_silence) || !known::foretold(case, kernel, &found);
+    // Missing evidence is no verdict, unless the kernel has said enough: a complaint that nobody foretold stands in any case,
+    // and a task that an oops ended answers nobody.
+    let enough = !known::foretold(case, kernel, &found) || found.iter().any(Found::may_silence);
     if let End::GuestDied(how) = &evidence.end {
         found.push(Found::kernel_died(case, evidence.steps.len(), how));
-    } else if !explained && let Some(gap) = gap(case, evidence) {
+    } else if !enough && let Some(gap) = gap(case, evidence) {
         return gap;
     }
     found.extend(Checks::new(case, kernel, evidence).run());

@@ -7,6 +7,7 @@ mod accelerator;
 mod background;
 mod case_run;
 mod guests;
+mod one_kernel;
 mod order;
 mod request;
 mod stop;
@@ -17,26 +18,18 @@ pub use stop::Stop;
 pub use teller::Teller;
 
 use crate::accel::Choice;
-use crate::guest::Hardware;
-use crate::qemu::{Machine, Program};
 use crate::snapshot::Store;
 use crate::steps::chain;
 use accelerator::choose;
 use background::in_background;
-use case_run::{Stage, unjudged};
-use futures_util::stream::{self, StreamExt};
+use case_run::unjudged;
 use guest_images::qemu::Qemu;
 use guest_images::{Image, Kernel, KernelSpec};
-use guests::Guests;
-use order::order;
 use reports::{CaseResult, Environment, EventKind, ExitStatus, Verdict};
-use request::default_jobs;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use stop::Running;
-use testcases::{Case, Isolation, KernelVersion};
-use tokio::sync::Semaphore;
+use testcases::Isolation;
 
 /// Something the user named is wrong, found before anything was judged.
 #[derive(Debug, thiserror::Error)]
@@ -233,110 +226,6 @@ impl Run {
         self.results.push(result);
     }
 
-    async fn on_kernel(&mut self, kernel: Kernel, qemu: &Qemu) {
-        let mut environment = Environment {
-            kernel: kernel.name.clone(),
-            kernel_release: kernel.release.clone(),
-            kernel_version: kernel.version.clone(),
-            kernel_commit: kernel.commit.clone(),
-            qemu_version: qemu.version_text.clone(),
-            cpu_model: Machine::CPU_MODEL.to_owned(),
-            ..Environment::default()
-        };
-        if kernel.rebuild.is_some() {
-            let commit = kernel.commit.as_deref().unwrap_or("no git commit");
-            self.teller
-                .note(format!("{}: release {}, {commit}", kernel.name, kernel.release));
-        }
-        let version: KernelVersion = match kernel.version.parse() {
-            Ok(version) => version,
-            Err(error) => return self.all_broken(&kernel.name, &format!("{error}")),
-        };
-        // What cannot run here says why before anything boots.
-        let mut runnable = Vec::new();
-        for case in &self.request.cases.clone() {
-            match precondition(case, &kernel, &version) {
-                None => runnable.push(case.clone()),
-                Some(why) => {
-                    self.result(unjudged(case, environment.clone(), Verdict::Untestable, why));
-                }
-            }
-        }
-        if runnable.is_empty() {
-            return;
-        }
-        if let Some(why) = &kernel.why_not_vmlinux {
-            self.teller
-                .note(format!("{}: booted as a bzImage: {why}", kernel.name));
-        }
-        let prepared = match self.image(kernel).await {
-            Ok(image) => self.accelerator(&image, qemu).await.map(|choice| (image, choice)),
-            Err(why) => Err(why),
-        };
-        let (image, choice) = match prepared {
-            Ok(prepared) => prepared,
-            Err(why) => {
-                for case in &runnable {
-                    self.result(unjudged(case, environment.clone(), Verdict::Broken, why.clone()));
-                }
-                return;
-            }
-        };
-        environment.image.clone_from(&image.id);
-        environment.accelerator = choice.accelerator.to_string();
-        environment.accelerator_reason.clone_from(&choice.reason);
-        let hardware = Hardware {
-            program: Program::from(qemu),
-            accelerator: choice.accelerator,
-        };
-        let store = self.store().cloned();
-        let (request, teller) = (Arc::clone(&self.request), Arc::clone(&self.teller));
-        let guests = Guests::new(&hardware, qemu, &image, store.as_ref(), &teller);
-        match self.request.shuffle {
-            Some(seed) => fastrand::Rng::with_seed(seed).shuffle(&mut runnable),
-            None => runnable = order(runnable),
-        }
-        let (running, stop) = (Arc::clone(&self.running), self.stop.clone());
-        let jobs = request.jobs.unwrap_or_else(|| default_jobs(request.isolation));
-        let places = Semaphore::new(jobs.get());
-        let stages = runnable.iter().map(|case| {
-            let stage = Stage {
-                case,
-                guests: &guests,
-                version: &version,
-                environment: environment.clone(),
-                deadline: request.case_deadline,
-                out: &request.out,
-                teller: &teller,
-            };
-            let (name, running, stop) = (on(case.id.as_str(), &environment.kernel), &running, &stop);
-            let places = &places;
-            async move {
-                // Fails only when closed, and nobody closes it. Whoever asked first is served first.
-                let _place = places.acquire().await.ok()?;
-                if stop.politely.is_cancelled() {
-                    return None;
-                }
-                // A template is nobody's case: what it takes is not the case's time.
-                stage.guests.prepare(case).await;
-                if stop.politely.is_cancelled() {
-                    return None;
-                }
-                running.begin(&name);
-                Some((name, stage.run().await))
-            }
-        });
-        // Told in this order whatever finishes first: what a run says does not depend on how many guests it had at once.
-        let all = runnable.len().max(1);
-        let mut results = pin!(stream::iter(stages).buffered(all));
-        while let Some(finished) = results.next().await {
-            if let Some((name, result)) = finished {
-                self.result(result);
-                running.end(&name);
-            }
-        }
-    }
-
     /// Keeps the templates of many kernels and images from filling the disk.
     async fn prune(&self) {
         let Some(store) = self.store().cloned() else {
@@ -413,32 +302,6 @@ fn host_name() -> String {
         |_| "unknown".to_owned(),
         |name| name.nodename().to_string_lossy().into_owned(),
     )
-}
-
-/// Why a case cannot be judged on this kernel, as far as that is known before anything boots.
-fn precondition(case: &Case, kernel: &Kernel, version: &KernelVersion) -> Option<String> {
-    if !case.kernel.contains(version) {
-        return Some(format!(
-            "the case is for kernels {}; this one is {version}",
-            case.kernel
-        ));
-    }
-    let missing: Vec<String> = kernel.missing.iter().map(ToString::to_string).collect();
-    let way_out = kernel.rebuild.as_ref();
-    let way_out = way_out
-        .map(|command| format!("; to complete it: {command}"))
-        .unwrap_or_default();
-    (!missing.is_empty()).then(|| {
-        format!(
-            "this kernel lacks what is needed: {}{way_out}",
-            missing.join("; ")
-        )
-    })
-}
-
-/// How people call a case that runs.
-fn on(case: &str, kernel: &str) -> String {
-    format!("{case} on {kernel}")
 }
 
 /// The folder of one case's evidence, below `out`.
