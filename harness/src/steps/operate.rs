@@ -6,8 +6,8 @@ use crate::nvdimm::{MOUNT_POINT, path_of};
 use crate::observe::evidence::{Brought, Tried};
 use guest_agent::address::FileOffset;
 use guest_agent::call::{
-    Allocation, Caches, ChangeFile, CopyRange, Dedupe, Deduped, FileChange, Fill as GuestFill, FlagChange,
-    GetXattr, Outcome as Answer, ReadAt, ReadDirectory, ReadLink, Stat, SyncHow,
+    Allocation, Caches, ChangeFile, CopyRange, Dedupe, Deduped, FileChange, FileRanges, Fill as GuestFill,
+    FlagChange, GetXattr, Outcome as Answer, ReadAt, ReadDirectory, ReadLink, Stat, SyncHow,
 };
 use testcases::{
     Allocate, Bytes, Contents, FilePath, FileRange, Fill, LinkTarget, Operation, Outcome, RangeToRange,
@@ -135,11 +135,7 @@ impl Scene<'_> {
 
     async fn dedupe(&mut self, ranges: &RangeToRange) -> Result<Tried, Trouble> {
         let call = Dedupe {
-            from: path_of(ranges.from.as_str()),
-            from_offset: FileOffset(ranges.offset.0),
-            to: path_of(ranges.to.as_str()),
-            to_offset: FileOffset(ranges.at.0),
-            length: ranges.length.0,
+            ranges: file_ranges(ranges),
         };
         let of = ranges.length.0;
         Ok(brought(self.call(call).await?, |deduped| match deduped {
@@ -150,11 +146,7 @@ impl Scene<'_> {
 
     async fn copy(&mut self, ranges: &RangeToRange) -> Result<Tried, Trouble> {
         let call = CopyRange {
-            from: path_of(ranges.from.as_str()),
-            from_offset: FileOffset(ranges.offset.0),
-            to: path_of(ranges.to.as_str()),
-            to_offset: FileOffset(ranges.at.0),
-            length: ranges.length.0,
+            ranges: file_ranges(ranges),
         };
         let of = ranges.length.0;
         Ok(brought(self.call(call).await?, |bytes| Brought::Moved {
@@ -235,13 +227,7 @@ fn file_change(operation: &Operation) -> Option<FileChange> {
             let (from, to) = pair(link);
             FileChange::Reflink { from, to }
         }
-        Operation::ReflinkRange(ranges) => FileChange::ReflinkRange {
-            from: path(&ranges.from),
-            from_offset: FileOffset(ranges.offset.0),
-            to: path(&ranges.to),
-            to_offset: FileOffset(ranges.at.0),
-            length: ranges.length.0,
-        },
+        Operation::ReflinkRange(ranges) => FileChange::ReflinkRange(file_ranges(ranges)),
         Operation::Allocate(allocate) => allocation(allocate),
         Operation::Punch(part) => range(part, Allocation::Punch),
         Operation::Zero(part) => range(part, Allocation::Zero),
@@ -282,6 +268,16 @@ fn file_change(operation: &Operation) -> Option<FileChange> {
         Operation::DropCaches => FileChange::DropCaches { what: Caches::Both },
         _ => return None,
     })
+}
+
+fn file_ranges(ranges: &RangeToRange) -> FileRanges {
+    FileRanges {
+        from: path_of(ranges.from.as_str()),
+        from_offset: FileOffset(ranges.offset.0),
+        to: path_of(ranges.to.as_str()),
+        to_offset: FileOffset(ranges.at.0),
+        length: ranges.length.0,
+    }
 }
 
 fn write_range(write: &WriteRange) -> Option<FileChange> {

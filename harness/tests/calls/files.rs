@@ -4,8 +4,8 @@
 use super::{Guest, counted, done, errno};
 use guest_agent::address::FileOffset;
 use guest_agent::call::{
-    Allocation, AskExtents, AskFlags, Caches, CopyRange, Dedupe, Deduped, Extent, FileChange, FileKind, Fill,
-    FlagChange, GetXattr, ReadAt, ReadDirectory, ReadLink, SyncHow,
+    Allocation, AskExtents, AskFlags, Caches, CopyRange, Dedupe, Deduped, Extent, FileChange, FileKind,
+    FileRanges, Fill, FlagChange, GetXattr, ReadAt, ReadDirectory, ReadLink, SyncHow,
 };
 use harness::nvdimm::path_of;
 
@@ -230,11 +230,7 @@ pub(crate) async fn share_blocks(guest: &Guest<'_>) {
     assert!(guest.read("b", 0, 8 * PAGE).await.counting);
 
     let dedupe = |length| Dedupe {
-        from: path_of("a"),
-        from_offset: FileOffset(0),
-        to: path_of("b"),
-        to_offset: FileOffset(0),
-        length,
+        ranges: ranges("a", 0, "b", 0, length),
     };
     assert_eq!(done(guest.ask(dedupe(4 * PAGE)).await), Deduped::Shared(4 * PAGE));
     let spoil = FileChange::Write {
@@ -249,23 +245,23 @@ pub(crate) async fn share_blocks(guest: &Guest<'_>) {
     assert_eq!(done(guest.ask(dedupe(8 * PAGE)).await), Deduped::Differs);
 
     guest.make("c", 8 * PAGE, Fill::Byte(0)).await;
-    let range = FileChange::ReflinkRange {
-        from: path_of("a"),
-        from_offset: FileOffset(2 * PAGE),
-        to: path_of("c"),
-        to_offset: FileOffset(0),
-        length: PAGE,
-    };
+    let range = FileChange::ReflinkRange(ranges("a", 2 * PAGE, "c", 0, PAGE));
     assert_eq!(guest.change(range).await, 0);
     assert_eq!(guest.read("c", 0, PAGE).await.uniform, Some(counted(2)));
     assert!(extents(guest, "c").await[0].shared);
     let copy = CopyRange {
-        from: path_of("a"),
-        from_offset: FileOffset(4 * PAGE),
-        to: path_of("c"),
-        to_offset: FileOffset(4 * PAGE),
-        length: 100 * PAGE,
+        ranges: ranges("a", 4 * PAGE, "c", 4 * PAGE, 100 * PAGE),
     };
     assert_eq!(done(guest.ask(copy).await), 4 * PAGE);
     assert!(guest.read("c", 4 * PAGE, 4 * PAGE).await.counting);
+}
+
+fn ranges(from: &str, from_offset: u64, to: &str, to_offset: u64, length: u64) -> FileRanges {
+    FileRanges {
+        from: path_of(from),
+        from_offset: FileOffset(from_offset),
+        to: path_of(to),
+        to_offset: FileOffset(to_offset),
+        length,
+    }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What cases do to files.
 
-use super::{Fill, Outcome, calls};
+use super::{FileRanges, Fill, Outcome, calls};
 use crate::address::FileOffset;
 use serde::{Deserialize, Serialize};
 
@@ -136,19 +136,8 @@ pub enum FileChange {
         /// The one that must not.
         to: String,
     },
-    /// ioctl(FICLONERANGE) into an existing file.
-    ReflinkRange {
-        /// The file whose blocks are to be shared.
-        from: String,
-        /// Where they begin in it.
-        from_offset: FileOffset,
-        /// The file that gets them.
-        to: String,
-        /// Where it gets them.
-        to_offset: FileOffset,
-        /// Bytes; 0 means to the end of `from`.
-        length: u64,
-    },
+    /// ioctl(FICLONERANGE) into an existing file; a length of 0 means to the end of the first one.
+    ReflinkRange(FileRanges),
     /// ioctl(FS_IOC_FSSETXATTR): what is `None` stays.
     SetFlags {
         /// A file or directory.

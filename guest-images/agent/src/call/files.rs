@@ -34,6 +34,21 @@ impl Fill {
     }
 }
 
+/// A range of one file, and the range of another, as long, that something of the first goes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRanges {
+    /// The file that it comes from.
+    pub from: String,
+    /// Where it begins there.
+    pub from_offset: FileOffset,
+    /// The file that it goes to; it exists.
+    pub to: String,
+    /// Where it goes there.
+    pub to_offset: FileOffset,
+    /// Bytes.
+    pub length: u64,
+}
+
 /// What was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contents {
@@ -184,30 +199,14 @@ calls! {
 
     /// ioctl(FIDEDUPERANGE) with one destination. Kernels do at most 16 MiB at once, and say how much they did.
     Dedupe("dedupe") -> Outcome<Deduped> {
-        /// The file whose blocks are to be shared.
-        from: String,
-        /// Where they begin in it.
-        from_offset: FileOffset,
-        /// The file that is to share them.
-        to: String,
-        /// Where.
-        to_offset: FileOffset,
-        /// Bytes.
-        length: u64,
+        /// The blocks to be shared, and where those are that are to become the same.
+        ranges: FileRanges,
     }
 
     /// copy_file_range(2), until `length` bytes are copied or there are no more: how many.
     CopyRange("copy-range") -> Outcome<u64> {
-        /// The file to read.
-        from: String,
-        /// Where.
-        from_offset: FileOffset,
-        /// The file to write; must exist.
-        to: String,
-        /// Where.
-        to_offset: FileOffset,
-        /// Bytes.
-        length: u64,
+        /// What to read, and where to write it.
+        ranges: FileRanges,
     }
 
     /// Follows a byte of a file down to the device.

@@ -100,24 +100,7 @@ pub(crate) fn carry_out(change: &FileChange, held: &Held) -> Tried<()> {
             file::clone_file(source.as_fd(), target.as_fd()).of("FICLONE", format_args!("{from} to {to}"))?;
             files::sync(&target, to)
         }
-        FileChange::ReflinkRange {
-            from,
-            from_offset,
-            to,
-            to_offset,
-            length,
-        } => {
-            let source = files::open(from)?;
-            let target = files::open_to_write(to, false)?;
-            file::clone_range(
-                source.as_fd(),
-                from_offset.0,
-                target.as_fd(),
-                to_offset.0,
-                *length,
-            )
-            .of("FICLONERANGE", format_args!("{from} to {to}"))
-        }
+        FileChange::ReflinkRange(ranges) => files::clone_range(ranges),
         FileChange::SetFlags { path, flags } => files::set_flags(path, *flags),
         FileChange::DropCaches { what } => {
             let word = match what {

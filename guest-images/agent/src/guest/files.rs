@@ -5,7 +5,7 @@ use super::contents::{Summary, fill};
 use super::error::{Call, Tried};
 use super::sys::file::{self, FiemapExtent, FsXattr};
 use guest_agent::address::{FileOffset, FsOffset, PAGE_SIZE};
-use guest_agent::call::{Contents, Deduped, Extent, FileFlags, FileKind, FileStatus, Fill};
+use guest_agent::call::{Contents, Deduped, Extent, FileFlags, FileKind, FileRanges, FileStatus, Fill};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -205,29 +205,50 @@ pub(crate) fn xattr(path: &str, name: &str) -> Tried<Contents> {
     Ok(summary.finish())
 }
 
+/// FICLONERANGE.
+pub(crate) fn clone_range(ranges: &FileRanges) -> Tried<()> {
+    let source = open(&ranges.from)?;
+    let target = open_to_write(&ranges.to, false)?;
+    file::clone_range(
+        source.as_fd(),
+        ranges.from_offset.0,
+        target.as_fd(),
+        ranges.to_offset.0,
+        ranges.length,
+    )
+    .of("FICLONERANGE", format_args!("{} to {}", ranges.from, ranges.to))
+}
+
 /// FIDEDUPERANGE.
-pub(crate) fn dedupe(from: (&str, FileOffset), to: (&str, FileOffset), length: u64) -> Tried<Deduped> {
-    let source = open(from.0)?;
+pub(crate) fn dedupe(ranges: &FileRanges) -> Tried<Deduped> {
+    let source = open(&ranges.from)?;
     let target = OpenOptions::new()
         .read(true)
         .write(true)
-        .open(to.0)
-        .of("open", to.0)?;
-    file::dedupe(source.as_fd(), from.1.0, target.as_fd(), to.1.0, length)
-        .of("FIDEDUPERANGE", format_args!("{} to {}", from.0, to.0))
+        .open(&ranges.to)
+        .of("open", &ranges.to)?;
+    file::dedupe(
+        source.as_fd(),
+        ranges.from_offset.0,
+        target.as_fd(),
+        ranges.to_offset.0,
+        ranges.length,
+    )
+    .of("FIDEDUPERANGE", format_args!("{} to {}", ranges.from, ranges.to))
 }
 
 /// copy_file_range(2), to the end.
-pub(crate) fn copy(from: (&str, FileOffset), to: (&str, FileOffset), length: u64) -> Tried<u64> {
-    let source = open(from.0)?;
-    let target = open_to_write(to.0, false)?;
-    let what = format!("{} to {}", from.0, to.0);
+pub(crate) fn copy(ranges: &FileRanges) -> Tried<u64> {
+    let source = open(&ranges.from)?;
+    let target = open_to_write(&ranges.to, false)?;
+    let length = ranges.length;
+    let what = format!("{} to {}", ranges.from, ranges.to);
     let place = |offset: FileOffset| {
         i64::try_from(offset.0)
             .map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
             .of("copy_file_range", &what)
     };
-    let (mut read_at, mut write_at) = (place(from.1)?, place(to.1)?);
+    let (mut read_at, mut write_at) = (place(ranges.from_offset)?, place(ranges.to_offset)?);
     let mut copied = 0;
     while copied < length {
         let left = usize::try_from(length - copied).unwrap_or(usize::MAX);

@@ -130,20 +130,8 @@ impl Guest {
             GetXattr::NAME => served(request, |GetXattr { path, name }| {
                 outcome(files::xattr(&path, &name))
             }),
-            Dedupe::NAME => served(request, |call: Dedupe| {
-                let (from, to) = (
-                    (call.from.as_str(), call.from_offset),
-                    (call.to.as_str(), call.to_offset),
-                );
-                outcome(files::dedupe(from, to, call.length))
-            }),
-            CopyRange::NAME => served(request, |call: CopyRange| {
-                let (from, to) = (
-                    (call.from.as_str(), call.from_offset),
-                    (call.to.as_str(), call.to_offset),
-                );
-                outcome(files::copy(from, to, call.length))
-            }),
+            Dedupe::NAME => served(request, |Dedupe { ranges }| outcome(files::dedupe(&ranges))),
+            CopyRange::NAME => served(request, |CopyRange { ranges }| outcome(files::copy(&ranges))),
             Resolve::NAME => served(request, |call: Resolve| {
                 resolve::resolve(&call.path, call.offset, call.cross_check)
             }),
