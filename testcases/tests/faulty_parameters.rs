@@ -6,18 +6,21 @@ mod common;
 
 use common::{in_file, in_steps};
 
+/// The mistakes in these parameters of a case, on line 1, whose summary ends with `named`.
+#[track_caller]
+fn in_parameters(parameters: &str, named: &str, expected: &[&str]) {
+    let rest = "why: w\ntemplate: xfs\nsteps:\n  - expect: { filesystem: up }\n";
+    in_file(
+        &format!("parameters: {parameters}\nsummary: s {named}\n{rest}"),
+        expected,
+    );
+}
+
 #[test]
 fn parameters_of_no_form() {
-    in_file(
-        "
-parameters: 7
-summary: s 
-why: w
-template: xfs
-steps:
-  - expect: { filesystem: up }
-"
-        .trim_start(),
+    in_parameters(
+        "7",
+        "",
         &[
             "1:13 parameters are values for each name, or rows of values => write `{ policy: [early, late] }`, or `[{ name: x, policy: early }]`",
         ],
@@ -26,16 +29,9 @@ steps:
 
 #[test]
 fn names_and_values_of_a_product() {
-    in_file(
-        "
-parameters: { policy: [early, late], kernel: [a], Size: [1], none: [], word: x, deep: [[1]] }
-summary: s 
-why: w
-template: xfs
-steps:
-  - expect: { filesystem: up }
-"
-        .trim_start(),
+    in_parameters(
+        "{ policy: [early, late], kernel: [a], Size: [1], none: [], word: x, deep: [[1]] }",
+        "",
         &[
             "1:38 no parameter can be called `kernel`: `when` has that word for the kernel under test => give it another name",
             "1:51 `Size` is no plain name => begin with a letter or digit, and use only a-z, 0-9, `_` and `-`",
@@ -48,16 +44,9 @@ steps:
 
 #[test]
 fn rows_that_differ() {
-    in_file(
-        "
-parameters: [{ name: x, a: 1 }, { name: y, b: 1 }, { a: 2, b: 1 }, 7, { name: [], a: 1, b: 1 }]
-summary: s ${a} ${b}
-why: w
-template: xfs
-steps:
-  - expect: { filesystem: up }
-"
-        .trim_start(),
+    in_parameters(
+        "[{ name: x, a: 1 }, { name: y, b: 1 }, { a: 2, b: 1 }, 7, { name: [], a: 1, b: 1 }]",
+        "${a} ${b}",
         &[
             "1:14 this row has no `b` => add `b: …`: all rows have the same keys",
             "1:33 this row has no `a` => add `a: …`: all rows have the same keys",
@@ -70,16 +59,9 @@ steps:
 
 #[test]
 fn a_value_twice() {
-    in_file(
-        "
-parameters: { policy: [early, late, early] }
-summary: s ${policy}
-why: w
-template: xfs
-steps:
-  - expect: { filesystem: up }
-"
-        .trim_start(),
+    in_parameters(
+        "{ policy: [early, late, early] }",
+        "${policy}",
         &[
             "1:37 two cases of this file would be called `.early` => take one away, or choose values that differ in letters and digits",
         ],
@@ -88,16 +70,9 @@ steps:
 
 #[test]
 fn values_that_read_the_same_in_a_name() {
-    in_file(
-        "
-parameters: { size: [4KiB, 4kib] }
-summary: s ${size}
-why: w
-template: xfs
-steps:
-  - expect: { filesystem: up }
-"
-        .trim_start(),
+    in_parameters(
+        "{ size: [4KiB, 4kib] }",
+        "${size}",
         &[
             "1:28 two cases of this file would be called `.4kib` => take one away, or choose values that differ in letters and digits",
         ],
@@ -106,16 +81,9 @@ steps:
 
 #[test]
 fn rows_of_one_name() {
-    in_file(
-        "
-parameters: [{ name: x-y, a: 1 }, { name: x y, a: 1 }]
-summary: s ${a}
-why: w
-template: xfs
-steps:
-  - expect: { filesystem: up }
-"
-        .trim_start(),
+    in_parameters(
+        "[{ name: x-y, a: 1 }, { name: x y, a: 1 }]",
+        "${a}",
         &[
             "1:51 two cases of this file would be called `.x-y` => take one away, or choose values that differ in letters and digits",
         ],
@@ -124,16 +92,9 @@ steps:
 
 #[test]
 fn too_many_cases() {
-    in_file(
-        "
-parameters: { a: [1,2,3,4,5,6,7,8], b: [1,2,3,4,5,6,7,8], c: [1,2,3,4,5,6,7,8] }
-summary: s 
-why: w
-template: xfs
-steps:
-  - expect: { filesystem: up }
-"
-        .trim_start(),
+    in_parameters(
+        "{ a: [1,2,3,4,5,6,7,8], b: [1,2,3,4,5,6,7,8], c: [1,2,3,4,5,6,7,8] }",
+        "",
         &[
             "1:13 these parameters would make more than 256 cases => write those that matter as rows: `[{ name: x, … }]`",
         ],
@@ -142,16 +103,9 @@ steps:
 
 #[test]
 fn the_name_of_a_row_is_no_parameter() {
-    in_file(
-        "
-parameters: [{ name: told, policy: early }]
-summary: s ${name} ${policy}
-why: w
-template: xfs
-steps:
-  - expect: { filesystem: up }
-"
-        .trim_start(),
+    in_parameters(
+        "[{ name: told, policy: early }]",
+        "${name} ${policy}",
         &[
             "2:10 there is no parameter `name` => `name` only names a row and is no parameter: give each row another key for it",
         ],
@@ -202,16 +156,9 @@ steps:
 
 #[test]
 fn a_value_that_is_no_text() {
-    in_file(
-        "
-parameters: [{ name: x, a: [1] }, { name: z, a: [2] }]
-summary: s ${a}
-why: w
-template: xfs
-steps:
-  - expect: { filesystem: up }
-"
-        .trim_start(),
+    in_parameters(
+        "[{ name: x, a: [1] }, { name: z, a: [2] }]",
+        "${a}",
         &[
             "2:10 `${a}` is a list or mapping, which is no part of a text => let `${…}` stand alone, or give the parameter a plain value",
         ],
