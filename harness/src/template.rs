@@ -110,7 +110,7 @@ pub fn nvdimms(wanted: &Template) -> Vec<Nvdimm> {
     let mut sizes = Vec::new();
     match wanted {
         Template::Unmounted { nvdimms } => sizes.resize(usize::from(*nvdimms), DATA),
-        // No larger than needed for others, whose booted guest is its beginning too.
+        // As large as the default's, so that both begin with the same booted guest.
         Template::Devdax { .. } => sizes.push(DATA),
         Template::Xfs(xfs) => {
             match xfs.on {
@@ -328,7 +328,7 @@ fn observing_words() -> Vec<String> {
     request.kprobes.into_iter().chain(events).collect()
 }
 
-/// What [`make_namespaces`] does, in words that change with it, and what comes of it is called.
+/// The name of what [`make_namespaces`] makes, and what it does, in words that change with it.
 fn namespaces_words(wanted: &Template) -> (&'static str, Vec<String>) {
     const FACTS: &str = "facts: Stack, which may be a character device";
     let (name, how) = match wanted {

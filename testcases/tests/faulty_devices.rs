@@ -54,8 +54,8 @@ fn what_is_right_on_small_pages() {
 fn a_character_device_holds_no_filesystem() {
     let none = |place: &str| {
         format!(
-            "{place} there is no filesystem, and no block device that could hold one => take `template: xfs`, or name a place of \
-             the device: `at: {{ device: 2MiB }}`"
+            "{place} there is no filesystem, and no block device that could hold one => take `template: xfs`; of this device a victim \
+             maps `{{ device: dax }}`, and an injection hits `at: {{ device: 2MiB }}`"
         )
     };
     let mut expected: Vec<String> = ["5:5", "6:5", "7:5", "8:5", "9:5", "10:5"].map(none).into();

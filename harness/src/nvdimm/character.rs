@@ -19,7 +19,7 @@ const LACKS: &str = "character devices on NVDIMMs (DEV_DAX, DEV_DAX_PMEM)";
 /// A process of the harness's own. No case can have one of this name.
 const PROVER: &str = ".prover";
 
-/// Turns the raw namespace of the only NVDIMM into one in devdax mode that is mapped by pages of `align`, with its struct
+/// Turns the raw namespace of the only NVDIMM (such a machine has no other: `template::nvdimms`) into one in devdax mode that is mapped by pages of `align`, with its struct
 /// pages on the device (`-M dev`), and checks its address by mapping it. Afterwards no page of it has ever been mapped.
 ///
 /// Fails with [`NvdimmError::Lacks`] if the kernel has no drivers for it.
@@ -78,8 +78,7 @@ async fn device(agent: &Agent, region: Region, align: PageSize) -> Result<Pmem, 
 
 /// Has a process map the end of the device, and compares what its page table says with what is computed.
 async fn prove_address(agent: &Agent, stack: &Stack, align: PageSize) -> Result<(), NvdimmError> {
-    let size = stack.pmems().first().map_or(0, |pmem| pmem.size);
-    let offset = FileOffset(size.saturating_sub(align.bytes().get()));
+    let offset = FileOffset(stack.size().saturating_sub(align.bytes().get()));
     let path = stack.device().to_owned();
     let computed = stack.place(Part::Data, FsOffset(offset.0))?.physical;
     let spot = Spot {

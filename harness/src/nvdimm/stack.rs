@@ -101,6 +101,13 @@ impl Stack {
         Self::new(pmems, device, Map::Linear { start, length })
     }
 
+    /// How long the data device is, in bytes.
+    pub const fn size(&self) -> u64 {
+        match self.map {
+            Map::Linear { length, .. } | Map::Striped { length, .. } => length,
+        }
+    }
+
     /// The first of these as a character device that is mapped by pages of this size: nothing lies on it, and cases mean it when
     /// they speak of the data device.
     pub fn character(pmems: Vec<Pmem>, align: PageSize) -> Self {

@@ -239,7 +239,7 @@ pub struct Observation {
     pub injectors: Vec<Tried>,
     /// The filesystem.
     pub filesystem: Filesystem,
-    /// The badblocks of all pmem devices, if the expectation speaks of them.
+    /// The badblocks of all pmem devices; empty, too, where the expectation does not speak of them.
     pub badblocks: Vec<BadMemory>,
     /// The pages that the latest injection hit, each once, in order.
     pub injected: Vec<GuestPhysical>,

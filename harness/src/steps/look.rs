@@ -65,7 +65,7 @@ impl Scene<'_> {
             filesystem: self.filesystem().await?,
             badblocks: match wanted.badblocks {
                 Some(_) => nvdimm::badblocks(&self.guest.agent, self.stack).await?,
-                // A device that was taken away has no list.
+                // Asked only where the case speaks of it: a device that was taken away has no list.
                 None => Vec::new(),
             },
             layout: self.layout.clone(),

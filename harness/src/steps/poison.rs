@@ -221,7 +221,7 @@ impl Scene<'_> {
         match self.guest.agent.call(call, QUESTION).await? {
             Answer::Done(status) => Ok(SpaceRecord {
                 start: FsOffset(0),
-                length: self.stack.pmems().first().map_or(0, |pmem| pmem.size),
+                length: self.stack.size(),
                 owner: SpaceOwner::Inode {
                     number: status.inode,
                     offset: FileOffset(0),

@@ -410,9 +410,8 @@ fn guest_spec(spec: &VictimSpec, touches: Vec<Touch>, stack: &Stack) -> guest::V
 
 /// How much of the character device is mapped: the device itself does not tell a process how long it is.
 fn length_on_device(map: &Mapping, stack: &Stack) -> u64 {
-    let size = stack.pmems().first().map_or(0, |pmem| pmem.size);
     map.length
-        .map_or(size.saturating_sub(map.offset.0), |length| length.0)
+        .map_or(stack.size().saturating_sub(map.offset.0), |length| length.0)
 }
 
 fn mapping(map: &Mapping, page: Option<PageSize>, stack: &Stack) -> MappingSpec {

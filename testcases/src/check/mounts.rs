@@ -57,7 +57,7 @@ impl Walk<'_> {
                 Diagnostic::new("there is no filesystem, and no block device that could hold one")
                     .at(span, "needs a filesystem")
                     .see(template.clone(), "a character device is all that there is")
-                    .help("take `template: xfs`, or name a place of the device: `at: { device: 2MiB }`"),
+                    .help("take `template: xfs`; of this device a victim maps `{ device: dax }`, and an injection hits `at: { device: 2MiB }`"),
             );
         }
     }

@@ -16,7 +16,7 @@ pub struct PmemState {
     pub data_start: Option<GuestPhysical>,
     /// By pages of how many bytes a character device is mapped, its `align`; `None` for a block device.
     pub align: Option<u64>,
-    /// The namespace's mode device, `pfn0.0` for fsdax, `dax0.0` for devdax.
+    /// The namespace's mode device, `pfn0.0` for fsdax, `dax0.1` for devdax: its number need not be the character device's.
     pub holder: String,
     /// `/sys/block/pmemN/badblocks`. A character device has no such list: then what its region's says of its bytes.
     pub badblocks: Vec<BadRange>,

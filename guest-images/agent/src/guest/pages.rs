@@ -63,8 +63,11 @@ impl Tables {
             Ok(found) => Ok(found.map(|huge| proved(huge, SizeProof::PageTable))),
             Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => {
                 if let Some(size) = self.character_device(address)? {
-                    let agrees = size == SMALL || self.in_a_row(address)?;
-                    return Ok(agrees.then(|| proved(size == HUGE, SizeProof::Driver)));
+                    return Ok(match size {
+                        SMALL => Some(proved(false, SizeProof::Driver)),
+                        HUGE if self.in_a_row(address)? => Some(proved(true, SizeProof::Driver)),
+                        _ => None,
+                    });
                 }
                 let threads = self.threads()?;
                 let fault = trace.with_lines(|lines| last_fault(lines, &threads, address))?;

@@ -76,7 +76,8 @@ impl Oracle<'_> {
         }
     }
 
-    /// What mm alone tells of a page that it finds by itself.
+    /// What mm alone tells of a page that it finds by itself: mf_generic_kill_procs() goes on with compound_head(). A character
+    /// device of more than 4 KiB has compound struct pages (drivers/dax/device.c:dev_dax_probe, vmemmap_shift), fsdax from 6.15 on.
     fn told_by_page(&self) -> Address {
         match self.injection.page.region {
             Region::DeviceDax { page, .. } => Address::StartOf(page),
