@@ -138,7 +138,7 @@ fn the_whole_examples_are_cases() {
         .into_iter()
         .partition(|block| block.contains("schema-steps.json"));
     assert_eq!((parts.len(), cases.len()), (1, 4));
-    std::fs::write(root.join("_parts/two-sharers.yaml"), &parts[0]).unwrap();
+    std::fs::write(root.join("_parts/three-files.yaml"), &parts[0]).unwrap();
     let mut count = 0;
     for (index, case) in cases.iter().enumerate() {
         let path = root.join(format!("case-{index}.yaml"));
