@@ -78,7 +78,16 @@ pub(super) fn contents_text(contents: &Contents) -> String {
         (Some(byte), true) => format!("{length} bytes, each {byte:#04x}, as counting has it there"),
         (Some(byte), false) => format!("{length} bytes, each {byte:#04x}"),
         (None, true) => format!("{length} bytes, counting"),
-        (None, false) => format!("{length} bytes beginning with {:02x?}", contents.head),
+        (None, false) => {
+            let turn = contents.turn.map_or(String::new(), |turn| {
+                format!(
+                    "; from {} on they are others, first {:#04x}",
+                    Bytes(turn.at.0),
+                    turn.byte
+                )
+            });
+            format!("{length} bytes beginning with {:02x?}{turn}", contents.head)
+        }
     }
 }
 

@@ -60,8 +60,19 @@ pub struct Contents {
     pub counting: bool,
     /// The first bytes, up to 16.
     pub head: Vec<u8>,
+    /// Where the bytes cease to be like the first one; none where `uniform` is some, or nothing was read.
+    pub turn: Option<Turn>,
     /// SHA-256 in lower-case hexadecimal digits, if it was asked for.
     pub sha256: Option<String>,
+}
+
+/// The first byte of a range that is not like those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// Where it stands in the file.
+    pub at: FileOffset,
+    /// Its value.
+    pub byte: u8,
 }
 
 /// What FS_IOC_FSGETXATTR says of a file or directory.

@@ -2,7 +2,7 @@
 //! What a range of bytes holds, summed up piece by piece.
 
 use guest_agent::address::{FileOffset, PAGE_SIZE};
-use guest_agent::call::{Contents, Fill};
+use guest_agent::call::{Contents, Fill, Turn};
 use sha2::{Digest, Sha256};
 
 /// How many of the first bytes are told.
@@ -13,7 +13,7 @@ pub(crate) struct Summary {
     next: FileOffset,
     length: u64,
     first: Option<u8>,
-    mixed: bool,
+    turn: Option<Turn>,
     counting: bool,
     head: Vec<u8>,
     hash: Option<Sha256>,
@@ -26,7 +26,7 @@ impl Summary {
             next: start,
             length: 0,
             first: None,
-            mixed: false,
+            turn: None,
             counting: true,
             head: Vec::new(),
             hash: checksum.then(Sha256::new),
@@ -37,7 +37,13 @@ impl Summary {
     pub(crate) fn take(&mut self, bytes: &[u8]) {
         if let Some(&byte) = bytes.first() {
             let first = *self.first.get_or_insert(byte);
-            self.mixed |= bytes.iter().any(|&byte| byte != first);
+            if self.turn.is_none() {
+                let turn = bytes.iter().zip(self.next.0..).find(|&(&byte, _)| byte != first);
+                self.turn = turn.map(|(&byte, at)| Turn {
+                    at: FileOffset(at),
+                    byte,
+                });
+            }
         }
         self.head
             .extend(bytes.iter().take(HEAD.saturating_sub(self.head.len())));
@@ -61,9 +67,10 @@ impl Summary {
     pub(crate) fn finish(self) -> Contents {
         Contents {
             length: self.length,
-            uniform: self.first.filter(|_| !self.mixed),
+            uniform: self.first.filter(|_| self.turn.is_none()),
             counting: self.counting && self.length > 0,
             head: self.head,
+            turn: self.turn,
             sha256: self.hash.map(|hash| {
                 let digits = hash.finalize();
                 let digits = digits.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
@@ -115,9 +122,26 @@ mod tests {
     }
 
     #[test]
+    fn the_first_byte_that_is_not_like_the_others_is_told_with_its_place() {
+        let turn = |pieces: &[&[u8]]| summed(100, pieces).turn;
+        assert_eq!(turn(&[&[7; 5], &[7; 5]]), None);
+        let at = |at| {
+            Some(Turn {
+                at: FileOffset(at),
+                byte: 8,
+            })
+        };
+        assert_eq!(turn(&[&[7; 5], &[7, 8, 9]]), at(106));
+        assert_eq!(turn(&[&[7; 5], &[8; 5], &[9; 5]]), at(105));
+    }
+
+    #[test]
     fn nothing_is_neither_uniform_nor_counting() {
         let nothing = summed(0, &[]);
-        assert_eq!((nothing.uniform, nothing.counting), (None, false));
+        assert_eq!(
+            (nothing.uniform, nothing.counting, nothing.turn),
+            (None, false, None)
+        );
         assert_eq!(
             summed(0, &[b"abc"]).sha256.unwrap(),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

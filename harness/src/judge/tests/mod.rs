@@ -128,6 +128,17 @@ fn an_operation_with_another_answer() {
     evidence.steps[CONTENTS] = read(contents(0));
     assert_fails(&evidence, "each 0x00");
     let mut evidence = truth();
+    let mixed = Contents {
+        uniform: None,
+        turn: Some(guest_agent::call::Turn {
+            at: FileOffset(6144),
+            byte: 0x33,
+        }),
+        ..contents(0x5a)
+    };
+    evidence.steps[CONTENTS] = read(mixed);
+    assert_fails(&evidence, "from 6KiB on they are others, first 0x33");
+    let mut evidence = truth();
     let nothing = Contents {
         length: 0,
         uniform: None,

@@ -169,6 +169,7 @@ pub(super) fn contents(byte: u8) -> Contents {
         uniform: Some(byte),
         counting: false,
         head: vec![byte; 16],
+        turn: None,
         sha256: None,
     }
 }
