@@ -79,7 +79,11 @@ fn from_here(path: &Path) -> PathBuf {
     let below = std::env::current_dir()
         .ok()
         .and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
-    below.unwrap_or_else(|| path.to_owned())
+    match below {
+        Some(below) if below.as_os_str().is_empty() => PathBuf::from("."),
+        Some(below) => below,
+        None => path.to_owned(),
+    }
 }
 
 /// A case file or a folder, rather than a part of a name.

@@ -274,6 +274,22 @@ fn check_takes_names_files_and_folders() {
 }
 
 #[test]
+fn the_folder_of_cases_may_be_the_one_that_one_stands_in() {
+    let place = Place::new();
+    matrix(&place);
+    let cases = place.path("cases");
+    let standing = |folder: &str| {
+        answer(
+            place
+                .command(&["check", "--cases", folder, "signals"])
+                .current_dir(&cases),
+        )
+    };
+    standing(cases.to_str().unwrap()).is(0, &["2 cases"]);
+    standing(".").is(0, &["2 cases"]);
+}
+
+#[test]
 fn a_wrong_case_file_is_shown_with_line_and_column() {
     let place = Place::new();
     let bad = place.file("bad.yaml", "summary: x\nstepz: []\n");

@@ -96,7 +96,8 @@ fn build_command(tree: &Path) -> String {
     }
 }
 
-/// The commit that is checked out, with `-dirty` if tracked files differ; `None` if it is no git tree, or no git.
+/// The commit that is checked out, with `-dirty` if tracked files differ; `None` if git does not track the tree, or there is
+/// no git.
 fn commit(tree: &Path) -> Result<Option<String>, Error> {
     let source = source_of(tree);
     if which::which("git").is_err() {
@@ -112,8 +113,10 @@ fn commit(tree: &Path) -> Result<Option<String>, Error> {
                 .args(arguments),
         )
     };
+    // A tree that was unpacked inside some other repository has no commit: that repository's is none of its.
+    let tracked = git(&["ls-files", "--error-unmatch", "--", "Makefile"])?;
     let head = git(&["rev-parse", "HEAD"])?;
-    if !head.status.success() {
+    if !tracked.status.success() || !head.status.success() {
         return Ok(None);
     }
     let mut commit = String::from_utf8_lossy(&head.stdout).trim().to_owned();
@@ -145,6 +148,37 @@ mod tests {
         assert!(refused().contains("no .config"), "{}", refused());
         std::fs::write(tree.join(".config"), "CONFIG_XFS_FS=y\n").unwrap();
         assert!(refused().contains("run `make`"), "{}", refused());
+    }
+
+    #[test]
+    fn a_commit_is_that_of_the_repository_that_tracks_the_tree() {
+        let folder = tempfile::tempdir().unwrap();
+        let git = |arguments: &[&str]| {
+            let run = child::run(
+                child::command("git")
+                    .arg("-C")
+                    .arg(folder.path())
+                    .args(["-c", "user.name=t", "-c", "user.email=t@example.org"])
+                    .args(arguments),
+            )
+            .unwrap();
+            assert!(run.status.success());
+            String::from_utf8(run.stdout).unwrap().trim().to_owned()
+        };
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        assert_eq!(commit(folder.path()).unwrap(), None);
+        git(&["init", "-q"]);
+        write("Makefile", "all:\n");
+        git(&["add", "Makefile"]);
+        git(&["commit", "-q", "-m", "first"]);
+        let head = git(&["rev-parse", "HEAD"]);
+        assert_eq!(commit(folder.path()).unwrap(), Some(head.clone()));
+        let inside = folder.path().join("unpacked");
+        std::fs::create_dir(&inside).unwrap();
+        write("unpacked/Makefile", "all:\n");
+        assert_eq!(commit(&inside).unwrap(), None);
+        write("Makefile", "none:\n");
+        assert_eq!(commit(folder.path()).unwrap(), Some(format!("{head}-dirty")));
     }
 
     #[test]
