@@ -12,7 +12,7 @@ use crate::nvdimm::Stack;
 use crate::observe::evidence::{AccessResult, Brought, Tried};
 use crate::oracle::facts::{Injection as Told, Mechanism as Way, Page as Hit, ThreadOf};
 use crate::places::Page;
-use crate::qemu::{NotAcknowledged, Qmp, VirtualCpu};
+use crate::qemu::{NotAcknowledged, Qmp, VirtualCpu, mce_bits as bits};
 use guest_agent::address::{GuestPhysical, PAGE_SIZE};
 use guest_agent::call::{self, Handled, Inject, MceRecord, Outcome};
 use machine_check::Checks;
@@ -94,8 +94,8 @@ impl Injector<'_> {
             Mechanism::MachineCheck(Severity::ActionOptional) => {
                 return checks.optional(page.physical).await.map(Some);
             }
-            Mechanism::MceInject(MceInject::Software) => {
-                let record = software_record(page.physical);
+            Mechanism::MceInject(kind) => {
+                let record = software_record(kind, page.physical);
                 return checks.software(record, page.physical).await.map(Some);
             }
             Mechanism::MachineCheck(Severity::ActionRequired) | Mechanism::Madvise(_) => return Ok(None),
@@ -157,15 +157,21 @@ fn sysfs(file: SysfsFile, page: Page, stack: &Stack) -> Option<call::Injection> 
     })
 }
 
-/// The record of an error as the action-optional machine check has it (see `qemu/mce.rs`).
-fn software_record(physical: GuestPhysical) -> MceRecord {
+/// The record of an error as the action-optional machine check has it (see `qemu/mce.rs`), or with what makes it another.
+fn software_record(kind: MceInject, physical: GuestPhysical) -> MceRecord {
     let check = crate::qemu::MachineCheck::action_optional(physical.0);
+    let (status, misc) = match kind {
+        MceInject::Software => (check.status, check.misc),
+        MceInject::Corrected => (check.status & !bits::STATUS_UC, check.misc),
+        MceInject::UnusableAddress => (check.status, check.misc & !bits::MISC_ADDRESS_MODE),
+        MceInject::Bus => (check.status & !bits::MCACOD | bits::MCACOD_BUS, check.misc),
+    };
     MceRecord {
         flags: "sw".to_owned(),
         cpu: 0,
-        status: check.status,
+        status,
         address: physical,
-        misc: check.misc,
+        misc,
         bank: check.bank,
     }
 }
@@ -183,6 +189,9 @@ pub fn told(mechanism: Mechanism, page: Page, thread: Option<ThreadOf>) -> Optio
         Mechanism::Sysfs(SysfsFile::SoftOfflinePage) => Way::SoftOfflinePage,
         Mechanism::Sysfs(SysfsFile::Badblocks) => Way::Badblocks,
         Mechanism::MceInject(MceInject::Software) => Way::MceInjectSoftware,
+        Mechanism::MceInject(MceInject::Corrected | MceInject::UnusableAddress | MceInject::Bus) => {
+            Way::MceInjectPassedOver
+        }
     };
     let page = Hit {
         physical: page.physical,

@@ -8,8 +8,8 @@ use guest_agent::address::DeviceOffset;
 use guest_agent::call::{Outcome, SECTOR, Stat};
 use testcases::{Ground, Log, Xfs};
 
-/// What a partition and a dm-linear device leave out at the beginning: enough for any alignment, and never nothing, or
-/// offsets could be confused without anybody's noticing.
+/// What a partition and a dm-linear device leave out at the beginning, and a partition at the end as well: enough for any
+/// alignment, and never nothing, or offsets could be confused without anybody's noticing.
 const LEFT_OUT: u64 = 1 << 20;
 /// A chunk of a stripe: whole pages, and several in any file.
 const CHUNK: u64 = 256 << 10;
@@ -33,15 +33,16 @@ pub async fn build(agent: &Agent, pmems: Vec<Pmem>, xfs: &Xfs) -> Result<Stack, 
     Ok(stack.with(log, realtime))
 }
 
-/// A DOS partition table with one partition, from [`LEFT_OUT`] to the end.
+/// A DOS partition table with one partition, over all but [`LEFT_OUT`] at either end.
 async fn partition(agent: &Agent, pmems: Vec<Pmem>) -> Result<Stack, NvdimmError> {
     let Some(pmem) = pmems.first() else {
         return Ok(Stack::plain(pmems));
     };
-    // Busybox's fdisk, counting in sectors: new, primary, number 1, from there, to the end, write.
+    // Busybox's fdisk, counting in sectors: new, primary, number 1, from the first, to the last, write.
     let script = format!(
-        "printf 'n\\np\\n1\\n{}\\n\\nw\\n' | fdisk -u {}",
+        "printf 'n\\np\\n1\\n{}\\n{}\\nw\\n' | fdisk -u {}",
         LEFT_OUT / SECTOR,
+        (pmem.size.saturating_sub(LEFT_OUT) / SECTOR).saturating_sub(1),
         pmem.path()
     );
     tool(agent, &["sh", "-c", &script]).await?;

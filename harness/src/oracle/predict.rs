@@ -48,6 +48,7 @@ impl Mechanism {
             Self::HardOfflinePage => Kind::HardOffline,
             Self::SoftOfflinePage => Kind::SoftOffline,
             Self::MceInjectSoftware => Kind::MceInject,
+            Self::MceInjectPassedOver => Kind::MceInjectPassedOver,
             Self::Badblocks => Kind::Badblocks,
         }
     }

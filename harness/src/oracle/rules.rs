@@ -44,6 +44,9 @@ ENTRANCE: Way => Entrance {
     [Any] |way| way.kind == Kind::MceInject => Entrance::OnlyBadblocks;
         "arch/x86/kernel/cpu/mce/inject.c:do_inject";
         "the record has no severity, so uc_decode_notifier lets it pass; nfit_handle_mce does not";
+    [Any] |way| way.kind == Kind::MceInjectPassedOver => Entrance::Ends(Ok(()));
+        "drivers/acpi/nfit/mce.c:nfit_handle_mce";
+        "what was corrected, is not the memory's, or names no usable address is nothing to record, and has no severity either";
     [Any] |way| way.fault_may_fail() && (way.bad == Some(true) || way.is_shut_down()) => Entrance::Ends(Err(Errno::EFAULT));
         "mm/madvise.c:madvise_inject_error";
         "madvise faults the page in first, and that fault fails";

@@ -28,6 +28,8 @@ pub enum Kind {
     SoftOffline,
     /// mce-inject in mode sw.
     MceInject,
+    /// mce-inject in mode sw, of what is no uncorrected memory error at a usable address.
+    MceInjectPassedOver,
     /// sysfs badblocks.
     Badblocks,
 }
@@ -38,7 +40,7 @@ impl Kind {
         matches!(self, Self::MadviseHwpoison | Self::MadviseSoftOffline)
     }
 
-    /// Whether NFIT's notifier sees it.
+    /// Whether NFIT's notifier takes it for an error of its memory.
     pub const fn is_machine_check(self) -> bool {
         matches!(
             self,

@@ -38,6 +38,11 @@ pub mod bits {
     /// IA32_MCi_STATUS 15:0, MCACOD: data load. Linux grades it, with AR and in user mode, "Action required: data load in user
     /// process" (severity.c); in the kernel it panics.
     pub const MCACOD_DATA_LOAD: u64 = 0x134;
+    /// IA32_MCi_STATUS 15:0, MCACOD: a generic error of bus or interconnect (0000 1PPT RRRR IILL). Linux does not count it among
+    /// the errors of memory (core.c, mce_is_memory_error).
+    pub const MCACOD_BUS: u64 = 0xe0f;
+    /// IA32_MCi_STATUS 15:0: where the code stands.
+    pub const MCACOD: u64 = 0xffff;
 
     /// IA32_MCG_STATUS 0, RIPV: the interrupted program can go on.
     pub const MCG_RIPV: u64 = 1 << 0;
@@ -49,6 +54,8 @@ pub mod bits {
 
     /// IA32_MCi_MISC 8:6, address mode 2: the address is a physical one; Linux uses no other.
     pub const MISC_PHYSICAL: u64 = 2 << 6;
+    /// IA32_MCi_MISC 8:6: where the address mode stands; 0 is an offset into a segment.
+    pub const MISC_ADDRESS_MODE: u64 = 7 << 6;
     /// IA32_MCi_MISC 5:0: the lowest valid bit of the address. 12 says that one page of 4 KiB is bad; it is the
     /// si_addr_lsb that processes get to see.
     pub const MISC_LSB_PAGE: u64 = 12;

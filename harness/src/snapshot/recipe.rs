@@ -10,7 +10,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// Changes whenever templates are made or written down differently.
-const FORMAT: &str = "template 1";
+const FORMAT: &str = "template 2";
 
 /// The part of a recipe that names the image, in a guest that was booted.
 pub(super) const IMAGE: &str = "image";

@@ -91,7 +91,7 @@ impl Scene<'_> {
         });
         let injection = told(by, page, thread)
             .ok_or_else(|| Trouble::Harness(format!("{by:?} needs a victim, and the case names none")))?;
-        let facts = self.facts(page, by).await?;
+        let facts = self.facts(page).await?;
         let before = self.before_hit().await?;
         self.unfinished = Some(Unfinished {
             injection: injection.clone(),
@@ -165,7 +165,7 @@ impl Scene<'_> {
     }
 
     /// Everything that the oracle wants to know of the time before.
-    async fn facts(&mut self, page: Page, by: Mechanism) -> Result<Facts, Trouble> {
+    async fn facts(&mut self, page: Page) -> Result<Facts, Trouble> {
         let on_device = self.stack.mapped_by().is_some();
         let on_data = match page.used {
             Some((Device::Data, offset)) if !on_device => Some(PageAsked {
@@ -207,7 +207,7 @@ impl Scene<'_> {
             geometry: self.geometry,
             stack: self.stack,
             badblocks: self.badblocks_at(page).await?,
-            corrupt_filter: matches!(by, Mechanism::Debugfs(_)) && self.corrupt_filter().await?,
+            corrupt_filter: self.corrupt_filter().await?,
         };
         Ok(of_page(&said, seen.as_ref(), &beside))
     }

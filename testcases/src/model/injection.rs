@@ -149,6 +149,24 @@ impl SysfsFile {
 pub enum MceInject {
     /// `sw`: the record is handed to the decode chain as though the machine had raised it.
     Software,
+    /// Likewise, of an error that the hardware corrected (MCi_STATUS without UC).
+    Corrected,
+    /// Likewise, with an address that is not physical (MCi_MISC, address mode 0), so that it says nothing.
+    UnusableAddress,
+    /// Likewise, of an error on a bus, which is not the memory's.
+    Bus,
+}
+
+impl MceInject {
+    /// The word that a case writes.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Software => "software",
+            Self::Corrected => "corrected",
+            Self::UnusableAddress => "unusable-address",
+            Self::Bus => "bus",
+        }
+    }
 }
 
 /// What an injection hits. Where there is a length, every page of the range is hit, one after the other.
