@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 /// {"type":"media-error","domain":"data-device","media-error":{"start":102400,"length":4096}}
 /// {"type":"shutdown","domain":"mount","shutdown":16}
 /// {"type":"file-error","error":5,"count":1,"inode":131}
+/// {"type":"badblocks","list":[{"start":102400,"length":4096}]}
 /// ```
 pub fn line(event: &WatchEvent) -> String {
     let json = match event {
@@ -34,6 +35,7 @@ pub fn line(event: &WatchEvent) -> String {
             "count": count,
             "inode": inode,
         }),
+        WatchEvent::Badblocks(list) => json!({ "type": "badblocks", "list": list }),
     };
     json.to_string()
 }

@@ -232,20 +232,25 @@ impl Scene<'_> {
 
     /// Starts a watcher; a kernel that cannot be watched so makes the case untestable.
     pub(super) async fn watch(&self, watcher: Watcher) -> Result<(), Trouble> {
-        let release = &self.guest.welcome.release;
-        let reports = release
-            .parse()
-            .is_ok_and(|version: KernelVersion| (version.major, version.minor) >= REPORTS_SINCE);
-        if !reports {
-            // Older ones take the mark of fanotify, and stay silent.
-            return Err(Trouble::Impossible(format!(
-                "XFS tells nobody of memory errors before {}.{}, and this is {release}",
-                REPORTS_SINCE.0, REPORTS_SINCE.1
-            )));
-        }
+        let at = match watcher {
+            Watcher::Health | Watcher::Fanotify => {
+                self.xfs_reports()?;
+                MOUNT_POINT.to_owned()
+            }
+            Watcher::Badblocks => match self.stack.pmems() {
+                [pmem, ..] if self.stack.mapped_by().is_none() => {
+                    format!("/sys/block/{}/badblocks", pmem.device)
+                }
+                _ => {
+                    return Err(Trouble::Impossible(
+                        "a character device has no list of bad blocks".to_owned(),
+                    ));
+                }
+            },
+        };
         let call = StartWatch {
             watcher: guest_watcher(watcher),
-            at: MOUNT_POINT.to_owned(),
+            at,
         };
         match self.ask(call).await? {
             Answer::Done(()) => Ok(()),
@@ -255,6 +260,23 @@ impl Scene<'_> {
                 refusal.what,
                 refusal.errno
             ))),
+        }
+    }
+
+    /// Fails where XFS tells nobody of memory errors.
+    fn xfs_reports(&self) -> Result<(), Trouble> {
+        let release = &self.guest.welcome.release;
+        let reports = release
+            .parse()
+            .is_ok_and(|version: KernelVersion| (version.major, version.minor) >= REPORTS_SINCE);
+        if reports {
+            Ok(())
+        } else {
+            // Older ones take the mark of fanotify, and stay silent.
+            Err(Trouble::Impossible(format!(
+                "XFS tells nobody of memory errors before {}.{}, and this is {release}",
+                REPORTS_SINCE.0, REPORTS_SINCE.1
+            )))
         }
     }
 
@@ -328,5 +350,6 @@ const fn guest_watcher(watcher: Watcher) -> GuestWatcher {
     match watcher {
         Watcher::Health => GuestWatcher::Health,
         Watcher::Fanotify => GuestWatcher::Fanotify,
+        Watcher::Badblocks => GuestWatcher::Badblocks,
     }
 }

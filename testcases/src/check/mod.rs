@@ -190,7 +190,9 @@ impl<'a> Walk<'a> {
             }
             Action::Mark(mark) => self.mark(mark, step),
             Action::Watch(watcher) => {
-                self.needs_mount(step.key("watch"));
+                if *watcher != Watcher::Badblocks {
+                    self.needs_mount(step.key("watch"));
+                }
                 if !self.watchers.insert(*watcher) {
                     self.found.push(
                         Diagnostic::new(format!("`{}` is being watched already", watcher.as_str()))

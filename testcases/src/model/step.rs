@@ -53,7 +53,7 @@ pub enum Action {
     Expect(Expect),
 }
 
-/// Something that hears what the kernel reports of the filesystem, and writes it down.
+/// Something that hears what the kernel reports of the filesystem or its device, and writes it down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Watcher {
@@ -61,6 +61,8 @@ pub enum Watcher {
     Health,
     /// fanotify with FAN_FS_ERROR: a line for each event.
     Fanotify,
+    /// poll(2) of the first NVDIMM's list of bad blocks: the list, in a line, for each time that it wakes.
+    Badblocks,
 }
 
 impl Watcher {
@@ -69,6 +71,7 @@ impl Watcher {
         match self {
             Self::Health => "health",
             Self::Fanotify => "fanotify",
+            Self::Badblocks => "badblocks",
         }
     }
 }

@@ -145,7 +145,7 @@ pub struct LogRecord {
     pub text: String,
 }
 
-/// Who watches a filesystem.
+/// Who watches a filesystem, or the device below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Watcher {
@@ -154,6 +154,9 @@ pub enum Watcher {
     /// fanotify(7) with `FAN_FS_ERROR` on the whole filesystem. XFS reports to it from 7.0 on; before, the mark is set and
     /// stays silent.
     Fanotify,
+    /// poll(2) of the list of bad blocks of a device, `/sys/block/pmemN/badblocks`: whoever waits for it is woken when the
+    /// driver has taken in a new one (`drivers/nvdimm/pmem.c:pmem_revalidate_poison`).
+    Badblocks,
 }
 
 /// What a watcher was told.
@@ -164,6 +167,8 @@ pub enum WatchEvent {
     Health(HealthEvent),
     /// By fanotify.
     Fanotify(FileError),
+    /// The list of bad blocks, as it was when its reader was woken.
+    Badblocks(Vec<BadRange>),
 }
 
 /// An event of the health monitor (`fs/xfs/libxfs/xfs_fs.h:xfs_health_monitor_event`).
@@ -332,11 +337,11 @@ calls! {
         since: u64,
     }
 
-    /// Starts to watch a mounted filesystem. Refused when the kernel cannot be watched so.
+    /// Starts to watch a mounted filesystem, or a device. Refused when the kernel cannot be watched so.
     StartWatch("start-watch") -> Outcome<()> {
         /// By whom. One of each at a time.
         watcher: Watcher,
-        /// The mount point.
+        /// The mount point; for [`Watcher::Badblocks`] the list's file.
         at: String,
     }
 

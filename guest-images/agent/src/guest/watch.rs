@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Watchers of filesystems: XFS's health monitor and fanotify, read as they tell.
+//! Watchers of filesystems and devices: XFS's health monitor, fanotify, and a device's list of bad blocks, read as they tell.
 //!
-//! Sources: `fs/xfs/libxfs/xfs_fs.h` of 7.2 (`struct xfs_health_monitor_event`, 64 bytes) and `<linux/fanotify.h>`.
+//! Sources: `fs/xfs/libxfs/xfs_fs.h` of 7.2 (`struct xfs_health_monitor_event`, 64 bytes), `<linux/fanotify.h>`, and
+//! `fs/kernfs/file.c:kernfs_fop_poll`, by which a file of sysfs is read to its end, waited for, and read again.
 
 use super::error::{Call, Doing, Tried, failure};
 use super::files;
 use super::sys::{watch, xfs};
 use guest_agent::address::FsOffset;
 use guest_agent::call::{
-    Failure, FileError, FileTrouble, HealthDomain, HealthEvent, HealthNews, SECTOR, WatchEvent, Watcher,
+    BadRange, Failure, FileError, FileTrouble, HealthDomain, HealthEvent, HealthNews, SECTOR, WatchEvent,
+    Watcher,
 };
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::read;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,6 +45,12 @@ impl Watchers {
                 xfs::health_monitor(root.as_fd()).of("XFS_IOC_HEALTH_MONITOR", at)?
             }
             Watcher::Fanotify => watch::watch_errors(at).of("fanotify_mark", at)?,
+            Watcher::Badblocks => {
+                let list = files::open(at)?;
+                // What is there by now is no news.
+                whole(&list).of("read", at)?;
+                list.into()
+            }
         };
         let running = Running {
             channel,
@@ -68,16 +78,19 @@ impl Watchers {
             } else {
                 Duration::ZERO
             };
-            let mut ready = [PollFd::new(running.channel.as_fd(), PollFlags::POLLIN)];
+            let wanted = match watcher {
+                Watcher::Health | Watcher::Fanotify => PollFlags::POLLIN,
+                Watcher::Badblocks => PollFlags::POLLPRI,
+            };
+            let mut ready = [PollFd::new(running.channel.as_fd(), wanted)];
             let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
             let count = poll(&mut ready, timeout).doing("poll a watcher")?;
-            if count == 0
-                || !ready[0]
-                    .revents()
-                    .unwrap_or(PollFlags::empty())
-                    .contains(PollFlags::POLLIN)
-            {
+            if count == 0 || !ready[0].revents().unwrap_or(PollFlags::empty()).contains(wanted) {
                 return Ok(told.clone());
+            }
+            if watcher == Watcher::Badblocks {
+                told.push(WatchEvent::Badblocks(bad_ranges(&running.channel)?));
+                continue;
             }
             let mut buffer = [0; 4096];
             match read(running.channel.as_fd(), &mut buffer) {
@@ -111,7 +124,26 @@ fn events(watcher: Watcher, bytes: &[u8]) -> Vec<WatchEvent> {
             .into_iter()
             .map(WatchEvent::Fanotify)
             .collect(),
+        // Its file is no stream.
+        Watcher::Badblocks => Vec::new(),
     }
+}
+
+/// The content of a file from its beginning on, whatever was read of it before.
+fn whole(file: &File) -> io::Result<String> {
+    let mut text = String::new();
+    let mut file = file;
+    file.rewind()?;
+    file.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn bad_ranges(list: &OwnedFd) -> Result<Vec<BadRange>, Failure> {
+    const WHAT: &str = "read the list of bad blocks";
+    let list = File::from(list.try_clone().doing(WHAT)?);
+    let text = whole(&list).doing(WHAT)?;
+    BadRange::parse_list(&text)
+        .map_err(|line| failure(format_args!("{WHAT}: `{line}` is no range of sectors")))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {

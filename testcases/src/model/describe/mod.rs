@@ -82,7 +82,9 @@ fn injected(injection: &Injection) -> String {
         Mechanism::Sysfs(SysfsFile::SoftOfflinePage) => "an offlining through soft_offline_page".to_owned(),
         Mechanism::Sysfs(SysfsFile::Badblocks) => "bad sectors through the device's badblocks".to_owned(),
         Mechanism::MceInject(MceInject::Software) => "a software machine check through mce-inject".to_owned(),
-        Mechanism::MceInject(kind) => format!("a software machine check ({}) through mce-inject", kind.as_str()),
+        Mechanism::MceInject(kind) => {
+            format!("a software machine check ({}) through mce-inject", kind.as_str())
+        }
     };
     let times = match injection.times.get() {
         1 => String::new(),
