@@ -20,7 +20,7 @@ pub(super) struct Before {
 
 impl Scene<'_> {
     pub(super) async fn before_hit(&mut self) -> Result<Before, Trouble> {
-        self.ask_victims().await?;
+        self.ask_victims(QUESTION).await?;
         let signals = self
             .victims
             .iter()

@@ -7,7 +7,7 @@ use super::{PULSE, QUESTION, Scene, Trouble};
 use crate::guest::agent::CallError;
 use crate::nvdimm::{self, MOUNT_POINT, path_of};
 use crate::observe::evidence::{
-    End, EntryView, Evidence, FileView, Filesystem, Layout, Observation, VictimView,
+    End, EntryView, Evidence, FileView, Filesystem, Layout, Observation, StepEvidence, VictimView,
 };
 use crate::observe::{patterns, probes, watched};
 use crate::places::page_starts;
@@ -28,17 +28,24 @@ const REPORTS_SINCE: (u32, u32) = (7, 0);
 const WATCHING: Duration = Duration::from_secs(10);
 
 impl Scene<'_> {
-    pub(super) async fn ask_victims(&mut self) -> Result<(), CallError> {
+    /// Hears what every victim has to say. Of those that do not answer in time, the first one's error is told, once the others
+    /// have been heard.
+    pub(super) async fn ask_victims(&mut self, patience: Duration) -> Result<(), CallError> {
+        let mut heard = Ok(());
         for (name, victim) in &mut self.victims {
             if !victim.released {
                 let call = AskVictim {
                     name: name.clone(),
                     pages: Vec::new(),
                 };
-                victim.hear(self.guest.agent.call(call, QUESTION).await?);
+                match self.guest.agent.call(call, patience).await {
+                    Ok(state) => victim.hear(state),
+                    Err(error @ CallError::Deadline { .. }) => heard = heard.and(Err(error)),
+                    Err(error) => return Err(error),
+                }
             }
         }
-        Ok(())
+        heard
     }
 
     async fn ask<C: guest_agent::call::Call>(&self, call: C) -> Result<C::Answer, CallError> {
@@ -47,7 +54,7 @@ impl Scene<'_> {
 
     /// What there is to see of all that the expectation speaks about.
     pub(super) async fn observe(&mut self, wanted: &StateExpectation) -> Result<Observation, Trouble> {
-        self.ask_victims().await?;
+        self.ask_victims(QUESTION).await?;
         let trace = self
             .ask(ReadTrace {
                 since: self.trace_since,
@@ -306,8 +313,11 @@ impl Scene<'_> {
         let answers = !matches!(end, End::GuestDied(_) | End::Lost(_));
         if answers {
             // A victim that cannot be asked now has been asked before; the log decides whether the kernel is well.
-            if let Err(error) = self.ask_victims().await {
-                end = self.lost(&error).await;
+            // Whom the kernel holds already is not waited for once more.
+            let held = matches!(self.steps.last(), Some(StepEvidence::Stuck(_)));
+            let patience = if held { PULSE } else { QUESTION };
+            if let Err(error) = self.ask_victims(patience).await {
+                end = self.unheard(end, &error).await;
             }
         }
         let agent = &self.guest.agent;

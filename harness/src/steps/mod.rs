@@ -190,9 +190,9 @@ impl<'a> Scene<'a> {
                 Err(end) => return end,
             }
         }
-        match self.ask_victims().await {
+        match self.ask_victims(QUESTION).await {
             Ok(()) => End::Completed,
-            Err(error) => self.lost(&error).await,
+            Err(error) => self.unheard(End::Completed, &error).await,
         }
     }
 
@@ -239,14 +239,30 @@ impl<'a> Scene<'a> {
                 Err(End::Lost(format!("the case asks for what is not there: {why}")))
             }
             Err(Trouble::Harness(why)) => Err(End::Lost(why)),
-            Err(Trouble::Call(error @ CallError::Deadline { .. })) => {
-                // The kernel's fault, if the guest is otherwise well.
-                match self.guest.agent.call(Hello {}, PULSE).await {
-                    Ok(_) => Ok(StepEvidence::Stuck(error.to_string())),
-                    Err(_) => Err(self.lost(&error).await),
-                }
+            Err(Trouble::Call(error)) if self.is_held(&error).await => {
+                Ok(StepEvidence::Stuck(error.to_string()))
             }
             Err(Trouble::Call(error)) => Err(self.lost(&error).await),
+        }
+    }
+
+    /// Whether it is the kernel that holds what was asked for: the call has not come back, and the guest is otherwise well.
+    async fn is_held(&self, error: &CallError) -> bool {
+        matches!(error, CallError::Deadline { .. }) && self.guest.agent.call(Hello {}, PULSE).await.is_ok()
+    }
+
+    /// How the play ends that would have ended so, but for a victim that did not answer. One that the kernel holds makes the
+    /// last step one that it did not come back from, unless the play has stopped at such a step anyway.
+    async fn unheard(&mut self, end: End, error: &CallError) -> End {
+        if !self.is_held(error).await {
+            return self.lost(error).await;
+        }
+        match self.steps.last_mut() {
+            Some(last) if end == End::Completed => {
+                *last = StepEvidence::Stuck(error.to_string());
+                End::Stopped
+            }
+            _ => end,
         }
     }
 

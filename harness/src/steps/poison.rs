@@ -62,7 +62,7 @@ impl Scene<'_> {
 
     /// What earlier injections have brought belongs to the time before this one.
     async fn begin_window(&mut self) -> Result<(), Trouble> {
-        self.ask_victims().await?;
+        self.ask_victims(QUESTION).await?;
         for victim in self.victims.values_mut() {
             victim.view.before = victim.view.signals.len();
         }

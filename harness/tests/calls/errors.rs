@@ -5,9 +5,9 @@ use super::victims::spec;
 use super::{DEVICE, Guest, errno, load, spot};
 use guest_agent::address::{DeviceOffset, FsOffset};
 use guest_agent::call::{
-    AskAccounts, AskPageFlags, AskPmem, FileChange, FileTrouble, Fill, HealthNews, Inject, Injection,
-    MceRecord, PageFlags, ReadWatch, StartWatch, StopWatch, SyncHow, VictimStarted, WatchEvent, Watcher,
-    WriteKernelFile,
+    AskAccounts, AskPageFlags, AskPmem, BadRange, FileChange, FileTrouble, Fill, HealthNews, Inject,
+    Injection, MceRecord, PageFlags, ReadWatch, StartWatch, StopWatch, SyncHow, VictimStarted, WatchEvent,
+    Watcher, WriteKernelFile,
 };
 use guest_agent::victim::KillPolicy;
 use guest_agent::victim::VictimSpec;
@@ -102,6 +102,11 @@ pub(crate) async fn are_made_in_the_guest(guest: &Guest<'_>) {
     assert_eq!(flags[1].poisoned(), None);
 
     assert_eq!(guest.badblocks().await, 0);
+    let watch = StartWatch {
+        watcher: Watcher::Badblocks,
+        at: format!("/sys/block/{DEVICE}/badblocks"),
+    };
+    assert_eq!(errno(&guest.ask(watch).await), 0);
     let record = MceRecord {
         flags: "sw".to_owned(),
         cpu: 0,
@@ -111,6 +116,17 @@ pub(crate) async fn are_made_in_the_guest(guest: &Guest<'_>) {
         bank: 9,
     };
     assert_eq!(inject(guest, Injection::MceInject(record)).await, 0);
+    let woken = ReadWatch {
+        watcher: Watcher::Badblocks,
+        at_least: 1,
+        deadline_ms: 20_000,
+    };
+    let events = guest.ask(woken).await;
+    let bad = BadRange {
+        start: DeviceOffset(place.device.0 + 8 * PAGE),
+        length: PAGE,
+    };
+    assert_eq!(events, [WatchEvent::Badblocks(vec![bad])]);
     let start = DeviceOffset(place.device.0 + 9 * PAGE);
     let by = Injection::BadBlocks {
         device: DEVICE.to_owned(),
@@ -206,7 +222,7 @@ pub(crate) async fn shut_down_and_are_watched(guest: &Guest<'_>) {
             .iter()
             .map(|event| match event {
                 WatchEvent::Health(event) => event.what,
-                WatchEvent::Fanotify(_) => panic!("{event:?}"),
+                WatchEvent::Fanotify(_) | WatchEvent::Badblocks(_) => panic!("{event:?}"),
             })
             .collect();
         let media = |start: u64| HealthNews::MediaError {
