@@ -16,6 +16,20 @@ use testcases::Isolation;
 
 const INJECTION: &str = "  - inject:  { machine-check: action-optional, at: { file: a, offset: 4KiB } }\n";
 
+/// Whoever faults in a page of a frozen filesystem to write it waits for the thaw, and no signal ends that
+/// (fs/xfs/xfs_file.c: sb_start_pagefault()).
+const HELD: &str = "summary: a victim whom the kernel holds
+why: a store that never ends
+template: xfs
+kernel: any
+steps:
+  - write:  { file: a, size: 64KiB, fill: 0x5a }
+  - victim: { name: alice, maps: a, access: write }
+  - victim: { name: bob, maps: a, touches: 0 }
+  - run:    xfs_io -x -c freeze $MOUNT
+  - expect: { store: { victim: alice, at: 4KiB, fill: 0x11 }, error: none }
+";
+
 fn original() -> String {
     text_of("data/shared-block")
 }
@@ -80,6 +94,13 @@ fn what_is_not_true_never_passes() {
             ),
             Verdict::Fail,
             "xfs_dax_notify_failure answered otherwise",
+        ),
+        // The guest answers and she does not: that is the kernel's doing, and no failure of ours.
+        (
+            "held-by-the-kernel",
+            HELD.to_owned(),
+            Verdict::Fail,
+            "the kernel did not come back from: expect that alice",
         ),
     ];
     let out = tempfile::tempdir().unwrap();
