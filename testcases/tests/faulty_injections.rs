@@ -39,7 +39,7 @@ fn ways_and_targets_that_do_not_fit() {
             "15:48 expected a whole number, not below zero, found the number `-1` => write a whole number, not below zero",
             "16:41 `offset` is missing => add `offset: …`",
             "17:60 expected a whole number above zero, found the number `0` => write a whole number above zero",
-            "18:27 unknown word `hardware` => choose one of `software`, `corrected`, `unusable-address`, `bus`",
+            "18:27 unknown word `hardware` => choose one of `software`, `cache-line`, `corrected`, `unusable-address`, `bus`",
         ],
     );
 }

@@ -162,6 +162,10 @@ fn software_record(kind: MceInject, physical: GuestPhysical) -> MceRecord {
     let check = crate::qemu::MachineCheck::action_optional(physical.0);
     let (status, misc) = match kind {
         MceInject::Software => (check.status, check.misc),
+        MceInject::CacheLine => (
+            check.status,
+            check.misc & !bits::MISC_LSB | bits::MISC_LSB_CACHE_LINE,
+        ),
         MceInject::Corrected => (check.status & !bits::STATUS_UC, check.misc),
         MceInject::UnusableAddress => (check.status, check.misc & !bits::MISC_ADDRESS_MODE),
         MceInject::Bus => (check.status & !bits::MCACOD | bits::MCACOD_BUS, check.misc),
@@ -189,6 +193,7 @@ pub fn told(mechanism: Mechanism, page: Page, thread: Option<ThreadOf>) -> Optio
         Mechanism::Sysfs(SysfsFile::SoftOfflinePage) => Way::SoftOfflinePage,
         Mechanism::Sysfs(SysfsFile::Badblocks) => Way::Badblocks,
         Mechanism::MceInject(MceInject::Software) => Way::MceInjectSoftware,
+        Mechanism::MceInject(MceInject::CacheLine) => Way::MceInjectCacheLine,
         Mechanism::MceInject(MceInject::Corrected | MceInject::UnusableAddress | MceInject::Bus) => {
             Way::MceInjectPassedOver
         }

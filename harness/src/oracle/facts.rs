@@ -41,6 +41,8 @@ pub enum Mechanism {
     SoftOfflinePage,
     /// debugfs `mce-inject` in its mode `sw`: the error is logged, no exception is raised.
     MceInjectSoftware,
+    /// Likewise, of an error of one cache line, the first of the page.
+    MceInjectCacheLine,
     /// Likewise, with a record of what is no uncorrected error at a usable address in memory.
     MceInjectPassedOver,
     /// `/sys/block/pmemN/badblocks`.

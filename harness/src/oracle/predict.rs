@@ -17,7 +17,7 @@ use super::rules::{ANSWER, ENTRANCE, OWNER, records_machine_checks};
 use super::situation::{Answer, Asked, Entrance, Kind, Loss, Way};
 use super::victims::{Address, Hit, Reach, fates};
 use guest_agent::address::{DeviceOffset, PAGE_SIZE};
-use guest_agent::call::{BadRange, SpaceOwner};
+use guest_agent::call::{BadRange, SECTOR, SpaceOwner};
 use nix::errno::Errno;
 use std::collections::BTreeSet;
 use testcases::{KernelVersion, ShutdownReason};
@@ -47,7 +47,7 @@ impl Mechanism {
             Self::UnpoisonPfn => Kind::UnpoisonPfn,
             Self::HardOfflinePage => Kind::HardOffline,
             Self::SoftOfflinePage => Kind::SoftOffline,
-            Self::MceInjectSoftware => Kind::MceInject,
+            Self::MceInjectSoftware | Self::MceInjectCacheLine => Kind::MceInject,
             Self::MceInjectPassedOver => Kind::MceInjectPassedOver,
             Self::Badblocks => Kind::Badblocks,
         }
@@ -335,10 +335,15 @@ impl<'a> Oracle<'a> {
         let Some(before) = &self.facts.badblocks else {
             return Part::Unknown("the badblocks of before are not known".to_owned());
         };
-        let added = self.page().filter(|_| recorded).map(|start| BadRange {
-            start,
-            length: PAGE_SIZE,
-        });
+        // As much as the machine check says, in whole sectors (drivers/acpi/nfit/mce.c, drivers/nvdimm/badrange.c).
+        let length = match self.injection.by {
+            Mechanism::MceInjectCacheLine => SECTOR,
+            _ => PAGE_SIZE,
+        };
+        let added = self
+            .page()
+            .filter(|_| recorded)
+            .map(|start| BadRange { start, length });
         Part::Known(BadblocksAfter {
             before: before.clone(),
             added,

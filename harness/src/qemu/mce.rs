@@ -59,6 +59,10 @@ pub mod bits {
     /// IA32_MCi_MISC 5:0: the lowest valid bit of the address. 12 says that one page of 4 KiB is bad; it is the
     /// si_addr_lsb that processes get to see.
     pub const MISC_LSB_PAGE: u64 = 12;
+    /// IA32_MCi_MISC 5:0: 64 bytes are bad.
+    pub const MISC_LSB_CACHE_LINE: u64 = 6;
+    /// IA32_MCi_MISC 5:0: where the lowest valid bit stands.
+    pub const MISC_LSB: u64 = 0x3f;
 }
 
 /// One machine check exception.

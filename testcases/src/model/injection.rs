@@ -149,6 +149,8 @@ impl SysfsFile {
 pub enum MceInject {
     /// `sw`: the record is handed to the decode chain as though the machine had raised it.
     Software,
+    /// Likewise, of an error of 64 bytes, at the beginning of the page (MCi_MISC, lowest valid bit of the address 6).
+    CacheLine,
     /// Likewise, of an error that the hardware corrected (MCi_STATUS without UC).
     Corrected,
     /// Likewise, with an address that is not physical (MCi_MISC, address mode 0), so that it says nothing.
@@ -162,6 +164,7 @@ impl MceInject {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Software => "software",
+            Self::CacheLine => "cache-line",
             Self::Corrected => "corrected",
             Self::UnusableAddress => "unusable-address",
             Self::Bus => "bus",

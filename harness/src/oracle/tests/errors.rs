@@ -91,6 +91,13 @@ fn mechanisms() -> Vec<Row> {
             "injector ok, notify never, up, badblocks more, event none, corrupted 0",
         ),
         row(
+            "mce-inject of a cache line: badblocks only",
+            mapped().by(Mechanism::MceInjectCacheLine),
+            ALL,
+            "alice: -",
+            "injector ok, notify never, up, badblocks more, event none, corrupted 0",
+        ),
+        row(
             "mce-inject of what is no error of the memory: nothing",
             mapped().by(Mechanism::MceInjectPassedOver),
             ALL,
