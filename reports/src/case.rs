@@ -63,6 +63,24 @@ pub struct StepRecord {
     pub outcome: Option<String>,
 }
 
+/// A line of a case's file, as it was when the case ran, so that reports need not look for the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceLine {
+    /// Counted from 1.
+    pub line: usize,
+    /// Its text.
+    pub text: String,
+}
+
+/// How much the kernel said, in lines; both 0 where that is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LogLines {
+    /// From the case's first step on.
+    pub own: usize,
+    /// In all, with the boot.
+    pub all: usize,
+}
+
 /// A file that belongs to a case's evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
@@ -97,8 +115,14 @@ pub struct CaseResult {
     pub started_at: jiff::Timestamp,
     /// How long it took, in seconds.
     pub seconds: f64,
-    /// The part of the kernel's log that belongs to the case.
+    /// The last lines of what the kernel said from the case's first step on.
     pub log: String,
+    /// How many lines there are of it.
+    #[serde(default)]
+    pub log_lines: LogLines,
+    /// The lines of the case's file that findings speak of.
+    #[serde(default)]
+    pub source: Vec<SourceLine>,
     /// Files that hold more.
     pub attachments: Vec<Attachment>,
     /// Everything that was observed, as the harness recorded it; the reports pass it on unread.

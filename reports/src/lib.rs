@@ -22,7 +22,7 @@ pub mod terminal;
 pub mod text;
 mod verdict;
 
-pub use case::{Attachment, CaseResult, Environment, Finding, StepRecord};
+pub use case::{Attachment, CaseResult, Environment, Finding, LogLines, SourceLine, StepRecord};
 pub use error::Error;
 pub use event::{Event, EventKind, WorkOutcome};
 pub use fold::Recorder;

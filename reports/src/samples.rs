@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 
 use crate::{
-    Attachment, CaseResult, Environment, Event, EventKind, ExitStatus, Finding, RunRecord, StepRecord,
-    Verdict, WorkOutcome, exit_status,
+    Attachment, CaseResult, Environment, Event, EventKind, ExitStatus, Finding, LogLines, RunRecord,
+    SourceLine, StepRecord, Verdict, WorkOutcome, exit_status,
 };
 
 /// The moment at which every sample begins.
@@ -31,6 +31,8 @@ pub(crate) fn result(case: &str, kernel: &str, verdict: Verdict) -> CaseResult {
         started_at: moment(),
         seconds: 0.0,
         log: String::new(),
+        log_lines: LogLines::default(),
+        source: Vec::new(),
         attachments: Vec::new(),
         evidence: serde_json::Value::Null,
     }
@@ -110,6 +112,11 @@ pub(crate) fn one_of_each() -> Vec<CaseResult> {
             seconds: 9.5,
             steps,
             log,
+            log_lines: LogLines { own: 25, all: 417 },
+            source: vec![SourceLine {
+                line: 27,
+                text: "  - expect: { victim: bob, got: { signal: BUS_MCEERR_AO, at: 4KiB } }".into(),
+            }],
             attachments: attachments.clone(),
             ..result("data/shared-block", "", Verdict::Fail)
         },

@@ -203,6 +203,8 @@ pub(crate) mod tests {
             started_at: jiff::Timestamp::UNIX_EPOCH,
             seconds: 0.0,
             log: String::new(),
+            log_lines: reports::LogLines::default(),
+            source: Vec::new(),
             attachments: Vec::new(),
             evidence: serde_json::Value::Null,
         }

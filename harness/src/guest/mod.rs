@@ -267,7 +267,16 @@ impl Identity {
     }
 }
 
-fn record(console: tokio::net::UnixStream, folder: &Path) -> Result<Console, GuestError> {
+/// The file in a guest's folder that says how its QEMU was called.
+pub const QEMU_FILE: &str = "qemu.txt";
+
+/// Begins to keep what the guest's console says, and how its QEMU was called.
+fn record(console: tokio::net::UnixStream, command_line: &str, folder: &Path) -> Result<Console, GuestError> {
+    let path = folder.join(QEMU_FILE);
+    std::fs::write(&path, format!("{command_line}\n")).map_err(|source| GuestError::Console {
+        path: path.display().to_string(),
+        source,
+    })?;
     let path = folder.join("console.log");
     Console::record(console, &path).map_err(|source| GuestError::Console {
         path: path.display().to_string(),
@@ -285,7 +294,7 @@ struct Awake {
 }
 
 async fn wait_ready(spawned: Spawned, folder: &Path, deadline: Duration) -> Result<Awake, GuestError> {
-    let console = record(spawned.console, folder)?;
+    let console = record(spawned.console, &spawned.command_line, folder)?;
     let started = Instant::now();
     let stage = tokio::time::timeout(deadline, console.wait_for(|stage| *stage != Stage::Booting)).await;
     let tail = console.tail(LINES_IN_MESSAGE);

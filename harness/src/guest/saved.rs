@@ -107,7 +107,7 @@ impl Guest {
         let mut spawned = spawn_with(&hardware.program, machine, options).await?;
         beginning.monitor = started.elapsed();
         let (_, port) = spawned.ports.pop_first().ok_or(GuestError::NoPort)?;
-        let console = record(spawned.console, evidence.folder)?;
+        let console = record(spawned.console, &spawned.command_line, evidence.folder)?;
         // Our half of the handshake is on its way while QEMU still loads.
         let (agent, awake) = tokio::try_join!(
             async {

@@ -18,7 +18,7 @@ mod known;
 mod oracle;
 #[cfg(test)]
 mod tests;
-mod words;
+pub(crate) mod words;
 
 pub use findings::{Found, What};
 

@@ -30,7 +30,7 @@ pub(super) fn filesystem(seen: &Filesystem) -> String {
     }
 }
 
-pub(super) fn tried(seen: &Tried) -> String {
+pub(crate) fn tried(seen: &Tried) -> String {
     match seen {
         Tried::Refused(refused) => refusal(refused),
         Tried::ByVictim(seen) => access(seen),
@@ -50,7 +50,7 @@ pub(super) fn tried(seen: &Tried) -> String {
         },
         Tried::Succeeded(Brought::Names(names)) if names.is_empty() => "no names".to_owned(),
         Tried::Succeeded(Brought::Names(names)) => names.join(", "),
-        Tried::Succeeded(Brought::Text(text)) => format!("the text {text:?}"),
+        Tried::Succeeded(Brought::Text(text)) => format!("the text \"{}\"", text.escape_default()),
         Tried::Succeeded(Brought::Moved { bytes, of }) if bytes == of => format!("success, {bytes} bytes"),
         Tried::Succeeded(Brought::Moved { bytes, of }) => format!("only {bytes} of {of} bytes"),
         Tried::Succeeded(Brought::Differs) => "the contents differ".to_owned(),
@@ -157,7 +157,7 @@ pub(super) fn signal_name(number: i32) -> String {
     }
 }
 
-pub(super) fn ended(ended: Ended) -> String {
+pub(crate) fn ended(ended: Ended) -> String {
     match ended {
         Ended::Exited(status) => format!("it exited with status {status}"),
         Ended::Killed(signal) => format!("signal {signal} killed it"),

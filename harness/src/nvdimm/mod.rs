@@ -23,6 +23,7 @@ pub use namespaces::make_fsdax;
 pub use stack::{Part, Place, Pmem, Stack};
 
 use crate::guest::agent::Agent;
+use crate::judge::words::ended as ended_in_words;
 use guest_agent::call::{Run, RunResult};
 use guest_agent::victim::Ended;
 use std::time::Duration;
@@ -55,7 +56,9 @@ async fn tool(agent: &Agent, argv: &[&str]) -> Result<RunResult, NvdimmError> {
         .to_owned();
     Err(NvdimmError::Tool {
         command: argv.join(" "),
-        ended: format!("{:?}", result.ended),
+        ended: result
+            .ended
+            .map_or("it had to be killed at its deadline".to_owned(), ended_in_words),
         said,
     })
 }

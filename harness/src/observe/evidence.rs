@@ -21,6 +21,12 @@ pub struct Evidence {
     pub victims: BTreeMap<String, VictimView>,
     /// The kernel's messages from the case's beginning to its end; the console's, when the guest died.
     pub log: Vec<String>,
+    /// How many of these lines came before the case's first step; not known of a console.
+    #[serde(default)]
+    pub log_before: Option<usize>,
+    /// What the case's commands said, by the lines of their steps.
+    #[serde(default)]
+    pub said: BTreeMap<usize, Vec<String>>,
     /// The trace of the same time.
     pub trace: Vec<TraceLine>,
     /// What could not be observed in this guest.

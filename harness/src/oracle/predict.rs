@@ -400,6 +400,23 @@ fn map<T: Copy, U>(part: &Part<T>, with: impl Fn(T) -> U) -> Part<U> {
     }
 }
 
+/// Who owns a block that belongs to no inode, as the constants of `xfs_fs.h` (`XFS_FMR_OWN_*`) have it.
+const fn special_owner(owner: SpaceOwner) -> &'static str {
+    match owner {
+        SpaceOwner::Free => "a free block",
+        SpaceOwner::Unknown => "a block of an unknown owner",
+        SpaceOwner::AgHeader => "an allocation group's header",
+        SpaceOwner::Log => "the log",
+        SpaceOwner::AgBtree => "an allocation group's btree",
+        SpaceOwner::InodeBtree => "the inode btree",
+        SpaceOwner::InodeChunk => "a chunk of inodes",
+        SpaceOwner::RefcountBtree => "the reference-count btree",
+        SpaceOwner::CowStaging => "a block staged for copy on write",
+        SpaceOwner::Inode { .. } => "an inode",
+        SpaceOwner::Other(_) => "a block of another special owner",
+    }
+}
+
 fn owner_name(owner: &OwnerFacts) -> String {
     match (&owner.inode, owner.record.owner) {
         (Some(inode), SpaceOwner::Inode { number, .. }) => match &inode.name {
@@ -407,6 +424,6 @@ fn owner_name(owner: &OwnerFacts) -> String {
             None => format!("inode {number}"),
         },
         (_, SpaceOwner::Inode { number, .. }) => format!("inode {number}"),
-        (_, special) => format!("the block ({special:?})"),
+        (_, special) => special_owner(special).to_owned(),
     }
 }

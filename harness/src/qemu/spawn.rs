@@ -48,6 +48,8 @@ impl Default for SpawnOptions {
 pub struct Spawned {
     /// Kills QEMU when dropped.
     pub process: QemuProcess,
+    /// How it was called: the program and its arguments, a space between them.
+    pub command_line: String,
     /// Its monitor.
     pub qmp: Qmp,
     /// The guest's first serial line. Must be read: a full socket makes the guest's output wait.
@@ -160,6 +162,11 @@ pub async fn spawn_with(
         .args(machine.arguments(&descriptors))
         .args(options.start.arguments())
         .envs(&program.environment);
+    let command_line = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ");
     // The numbers stay what they are here. Moving them to fixed ones could overwrite the pipe by which the standard
     // library learns that exec failed.
     command.preserved_fds(inherited.0);
@@ -182,6 +189,7 @@ pub async fn spawn_with(
         .map_err(QemuError::Sockets)?;
     Ok(Spawned {
         process,
+        command_line,
         qmp,
         console,
         ports,

@@ -3,12 +3,15 @@
 
 use super::guests::{Guests, NoGuest, Ready};
 use super::{Teller, folder};
-use crate::guest;
+use crate::guest::{self, QEMU_FILE};
 use crate::judge::judge;
 use crate::observe::evidence::Evidence;
 use crate::qemu::{Direction, LineLog};
 use crate::steps::{News, carry_out, chain};
-use reports::{Attachment, CaseResult, Environment, EventKind, StepRecord, Verdict};
+use reports::{
+    Attachment, CaseResult, Environment, EventKind, Finding, LogLines, SourceLine, StepRecord, Verdict,
+};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -61,6 +64,8 @@ pub(super) fn unjudged(
         started_at: jiff::Timestamp::now(),
         seconds: 0.0,
         log: String::new(),
+        log_lines: LogLines::default(),
+        source: Vec::new(),
         attachments: Vec::new(),
         evidence: serde_json::Value::Null,
     }
@@ -171,7 +176,14 @@ impl Stage<'_, '_> {
         result.findings = judgement.findings;
         result.known_issues = judgement.known_issues;
         result.steps = steps;
-        let from = evidence.log.len().saturating_sub(LOG_LINES);
+        result.source = source_lines(&case.path, &result.findings);
+        let all = evidence.log.len();
+        let own = all.saturating_sub(evidence.log_before.unwrap_or_default());
+        if evidence.log_before.is_some() {
+            result.log_lines = LogLines { own, all };
+        }
+        // What came before the case's first step is in the file.
+        let from = all - own.min(LOG_LINES);
         result.log = evidence.log.get(from..).unwrap_or_default().join("\n");
         let trace: Vec<String> = evidence
             .trace
@@ -187,8 +199,14 @@ impl Stage<'_, '_> {
             ("kernel.log", evidence.log.join("\n")),
             ("trace.txt", trace.join("\n")),
         ];
-        let saved = files
+        let said = evidence
+            .said
             .iter()
+            .map(|(line, said)| (format!("run-{line}.txt"), said.join("\n")));
+        let saved = files
+            .into_iter()
+            .map(|(name, text)| (name.to_owned(), text))
+            .chain(said)
             .try_for_each(|(name, text)| reports::files::write_atomically(place.join(name), text.as_bytes()))
             .map_err(|error| chain(&error))
             .and_then(|()| serde_json::to_value(evidence).map_err(|error| error.to_string()));
@@ -217,16 +235,40 @@ fn log_to(path: &Path) -> Result<LineLog, String> {
     }))
 }
 
-fn attachments(out: &Path, place: &Path) -> Vec<Attachment> {
-    ["console.log", "kernel.log", "trace.txt", "qmp.jsonl"]
+/// The lines of the case's file that findings speak of. A file that is gone or was changed meanwhile gives less, and takes
+/// nothing from the verdict.
+fn source_lines(file: &Path, findings: &[Finding]) -> Vec<SourceLine> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let wanted: BTreeSet<usize> = findings.iter().filter_map(|finding| finding.line).collect();
+    wanted
         .into_iter()
+        .filter_map(|line| {
+            let text = text.lines().nth(line.checked_sub(1)?)?.to_owned();
+            Some(SourceLine { line, text })
+        })
+        .collect()
+}
+
+/// The files of evidence that there are, what people look into first at the head.
+fn attachments(out: &Path, place: &Path) -> Vec<Attachment> {
+    let mut names: Vec<String> = ["console.log", "kernel.log", "trace.txt", "qmp.jsonl", QEMU_FILE]
+        .into_iter()
+        .map(str::to_owned)
         .filter(|name| place.join(name).exists())
+        .collect();
+    let mut outputs: Vec<String> = fs::read_dir(place)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.starts_with("run-"))
+        .collect();
+    outputs.sort();
+    names.extend(outputs);
+    names
+        .into_iter()
         .filter_map(|name| {
-            let path = place.join(name).strip_prefix(out).ok()?.to_owned();
-            Some(Attachment {
-                name: name.to_owned(),
-                path,
-            })
+            let path = place.join(&name).strip_prefix(out).ok()?.to_owned();
+            Some(Attachment { name, path })
         })
         .collect()
 }

@@ -33,7 +33,9 @@ impl Scene<'_> {
                 Ok(Tried::Succeeded(Brought::Nothing))
             }
             Operation::Set(set) => self.write_kernel_file(set.file.clone(), &set.to).await,
-            other => Err(Trouble::Harness(format!("{other:?} is no command"))),
+            _ => Err(Trouble::Harness(
+                "this step is no command; this is a fault of taster's own".to_owned(),
+            )),
         }
     }
 
@@ -59,16 +61,18 @@ impl Scene<'_> {
         mount.chain(devices).chain(marks).collect()
     }
 
-    async fn run(&self, argv: Vec<String>, time: Duration) -> Result<Tried, Trouble> {
+    async fn run(&mut self, argv: Vec<String>, time: Duration) -> Result<Tried, Trouble> {
         let call = Run {
             argv,
             deadline_ms: Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
         };
         let result = self.guest.agent.call(call, time + GRACE).await?;
         let lines = result.stdout.lines().chain(result.stderr.lines());
+        let output: Vec<String> = lines.map(str::to_owned).collect();
+        self.said.insert(self.line, output.clone());
         Ok(Tried::Succeeded(Brought::Ran {
             ended: result.ended,
-            output: lines.map(str::to_owned).collect(),
+            output,
         }))
     }
 

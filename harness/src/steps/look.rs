@@ -310,6 +310,7 @@ impl Scene<'_> {
     pub(super) async fn into_evidence(mut self, mut end: End) -> Evidence {
         let mut trace = Vec::new();
         let mut log = Vec::new();
+        let mut log_before = None;
         let answers = !matches!(end, End::GuestDied(_) | End::Lost(_));
         if answers {
             // A victim that cannot be asked now has been asked before; the log decides whether the kernel is well.
@@ -323,7 +324,11 @@ impl Scene<'_> {
         let agent = &self.guest.agent;
         let patience = if answers { QUESTION } else { PULSE };
         match agent.call(ReadLog { since: 0 }, patience).await {
-            Ok(records) => log = lines(&records),
+            Ok(records) => {
+                let own = records.partition_point(|record| record.sequence < self.case_log_since);
+                log_before = Some(lines(records.get(..own).unwrap_or_default()).len());
+                log = lines(&records);
+            }
             Err(error) if answers => end = self.lost(&error).await,
             Err(_) => {}
         }
@@ -334,12 +339,15 @@ impl Scene<'_> {
         }
         if log.is_empty() {
             log = self.guest.console_tail(LAST_LINES);
+            log_before = None;
         }
         let victims = self.views();
         Evidence {
             steps: self.steps,
             victims,
             log,
+            log_before,
+            said: self.said,
             trace,
             blind: self.blind,
             unfinished: self.unfinished,

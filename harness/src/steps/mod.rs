@@ -15,6 +15,7 @@ mod victims;
 
 use crate::guest::agent::CallError;
 use crate::guest::{Death, Guest};
+use crate::judge::words;
 use crate::nvdimm::{self, Stack};
 use crate::observe::evidence::{
     AccessResult, Brought, End, Evidence, Hit, Layout, StepEvidence, Tried, Unfinished,
@@ -104,6 +105,12 @@ struct Scene<'a> {
     trace_since: usize,
     /// The number of the first kernel message after it began.
     log_since: u64,
+    /// The number of the first kernel message after the case began.
+    case_log_since: u64,
+    /// The line of the step that is carried out.
+    line: usize,
+    /// What commands said, by the lines of their steps.
+    said: BTreeMap<usize, Vec<String>>,
     /// `HardwareCorrupted` just before it, in bytes.
     corrupted_before: u64,
 }
@@ -127,6 +134,9 @@ impl<'a> Scene<'a> {
             unfinished: None,
             trace_since: 0,
             log_since: 0,
+            case_log_since: 0,
+            line: 0,
+            said: BTreeMap::new(),
             corrupted_before: 0,
         }
     }
@@ -152,16 +162,17 @@ impl<'a> Scene<'a> {
                 index,
                 what: what.clone(),
             });
+            self.line = step.line;
             let started = Instant::now();
             let result = self.step(step).await;
             let outcome = match &result {
                 Ok(StepEvidence::Refused(refusal)) => {
                     Some(format!("{} (errno {})", refusal.what, refusal.errno))
                 }
-                Ok(StepEvidence::Impossible(why) | StepEvidence::Stuck(why)) => Some(why.clone()),
-                Ok(StepEvidence::Failed(tried)) => Some(format!("{tried:?}")),
-                Ok(_) => None,
-                Err(end) => Some(format!("{end:?}")),
+                Ok(StepEvidence::Impossible(why) | StepEvidence::Stuck(why))
+                | Err(End::GuestDied(why) | End::Lost(why)) => Some(why.clone()),
+                Ok(StepEvidence::Failed(tried)) => Some(words::tried(tried)),
+                Ok(_) | Err(End::Completed | End::Stopped) => None,
             };
             let seconds = started.elapsed().as_secs_f64();
             let record = StepRecord {
@@ -208,6 +219,7 @@ impl<'a> Scene<'a> {
         }
         self.trace_since = self.call(MarkTrace {}).await?;
         self.log_since = self.call(MarkLog {}).await?;
+        self.case_log_since = self.log_since;
         self.corrupted_before = self.call(AskAccounts {}).await?.hardware_corrupted;
         Ok(())
     }

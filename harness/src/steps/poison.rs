@@ -89,8 +89,12 @@ impl Scene<'_> {
                 None => MAIN_THREAD.to_owned(),
             },
         });
-        let injection = told(by, page, thread)
-            .ok_or_else(|| Trouble::Harness(format!("{by:?} needs a victim, and the case names none")))?;
+        let injection = told(by, page, thread).ok_or_else(|| {
+            Trouble::Harness(format!(
+                "{} needs a victim, and the case names none",
+                mechanism(by)
+            ))
+        })?;
         let facts = self.facts(page).await?;
         let before = self.before_hit().await?;
         self.unfinished = Some(Unfinished {
@@ -101,7 +105,11 @@ impl Scene<'_> {
             (Some(spinner), ..) => self.injector().consume(spinner, page.physical).await?,
             (None, Some(victim), Mechanism::Madvise(advice)) => self.madvise(victim, advice).await?,
             _ => self.injector().inject(by, page).await?.ok_or_else(|| {
-                Trouble::NotThere(format!("{by:?} has nothing to hit at {}", page.physical))
+                Trouble::NotThere(format!(
+                    "{} has nothing to hit at {}",
+                    mechanism(by),
+                    page.physical
+                ))
             })?,
         };
         let after = match done.handled {
@@ -144,8 +152,8 @@ impl Scene<'_> {
                 victim: victim.name.clone(),
                 code: code_start..code_end,
             }),
-            other => Err(Trouble::Harness(format!(
-                "{} does not spin on {}: {other:?}",
+            _ => Err(Trouble::Harness(format!(
+                "{} was told to load {} over and over, and did not begin",
                 victim.name, victim.place
             ))),
         }
@@ -348,5 +356,17 @@ impl Scene<'_> {
                 BadRange::Injected { .. } | BadRange::Device { .. } => None,
             })
             .collect()
+    }
+}
+
+/// A way of injecting, as kernel people name it.
+const fn mechanism(by: Mechanism) -> &'static str {
+    match by {
+        Mechanism::MachineCheck(Severity::ActionRequired) => "an action-required machine check",
+        Mechanism::MachineCheck(Severity::ActionOptional) => "an action-optional machine check",
+        Mechanism::Madvise(_) => "madvise(2)",
+        Mechanism::Debugfs(_) => "debugfs's hwpoison",
+        Mechanism::Sysfs(_) => "a write to sysfs",
+        Mechanism::MceInject(_) => "mce-inject",
     }
 }

@@ -3,7 +3,7 @@
 
 use junit_report::{Duration, TestCase, TestResult};
 
-use crate::explain::finding_lines;
+use crate::explain::{finding_lines, step_ending};
 use crate::text::{clean, head_and_tail, one_line};
 use crate::{CaseResult, Verdict};
 
@@ -91,7 +91,7 @@ fn explanation(result: &CaseResult, message: &str) -> String {
     }
     for finding in &result.findings {
         push_line(&mut text, "");
-        text.push_str(&finding_lines(&result.file, finding));
+        text.push_str(&finding_lines(result, finding));
     }
     for because in result.known_issues.iter().map(|because| one_line(because)) {
         if because != message {
@@ -111,7 +111,7 @@ fn output(result: &CaseResult) -> String {
         push_line(&mut body, "\nsteps:");
     }
     for step in &result.steps {
-        let outcome = step.outcome.as_deref().unwrap_or("ok");
+        let outcome = step_ending(result, step);
         push_line(
             &mut body,
             &format!(
@@ -123,7 +123,12 @@ fn output(result: &CaseResult) -> String {
         );
     }
     if !result.log.trim().is_empty() {
-        push_line(&mut body, "\nkernel log:");
+        let shown = result.log.trim_end().lines().count();
+        let own = result.log_lines.own.max(shown);
+        push_line(
+            &mut body,
+            &format!("\nkernel log, the last {shown} of {own} lines:"),
+        );
         push_line(&mut body, result.log.trim_end());
     }
     let mut output = head_and_tail(clean(&body).trim_start_matches('\n'), OUTPUT_LIMIT);

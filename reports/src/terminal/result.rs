@@ -3,13 +3,25 @@
 
 use std::path::Path;
 
-use super::paint::{Paint, below, block_below, seconds};
-use crate::explain::finding_lines;
+use super::paint::{Paint, below, block_below, count, seconds};
+use crate::explain::{finding_line, finding_lines, has_failed, step_ending};
 use crate::text::{clean, last_lines, one_line};
 use crate::{CaseResult, Verdict};
 
-/// How many lines of the kernel's log a failing case shows; the attachments hold the rest.
-const LOG_LINES: usize = 20;
+/// What a case that somebody has to look at shows at most, in lines: what fits on a screen, and is read within a minute.
+const MOST_LINES: usize = 25;
+
+/// How many lines of the kernel's log are shown; the folder holds the rest.
+const LOG_LINES: usize = 8;
+
+/// How many findings after the first are told.
+const MORE_FINDINGS: usize = 2;
+
+/// How many steps are shown before the first that failed.
+const STEPS_BEFORE: usize = 2;
+
+/// How many lines of a reason are shown.
+const REASON_LINES: usize = 8;
 
 /// The column of cases is at least this wide, so that times stand under each other however cases are called.
 const CASE_WIDTH: usize = 24;
@@ -64,31 +76,101 @@ fn said(reason: &str) -> Option<String> {
 
 fn trouble_lines(result: &CaseResult, reason: &str, out: Option<&Path>) -> String {
     let mut lines = String::new();
-    for finding in &result.findings {
-        lines += &block_below(&finding_lines(&result.file, finding));
-    }
-    if result.findings.is_empty() {
-        lines += &below(&one_line(&result.file));
-    }
-    lines.extend(said(reason));
-    let log = clean(&result.log);
-    let (last, all) = last_lines(log.trim_end(), LOG_LINES);
-    if all > 0 {
-        lines += &below(&match last.len() {
-            n if n == all => "kernel log:".to_owned(),
-            n => format!("kernel log, the last {n} of {all} lines:"),
-        });
-        for line in last {
-            lines += &below(&format!("  | {line}"));
+    if let Some((first, more)) = result.findings.split_first() {
+        lines += &block_below(&finding_lines(result, first));
+        // What only repeats the first finding is no news.
+        if !reason.starts_with(&one_line(&first.what)) {
+            lines.extend(said(reason));
         }
+        for finding in more.iter().take(MORE_FINDINGS) {
+            lines += &below(&format!("also {}", finding_line(result, finding)));
+        }
+        if let Some(rest) = more.get(MORE_FINDINGS..).filter(|rest| !rest.is_empty()) {
+            lines += &below(&format!(
+                "and {}, in report.json",
+                count(rest.len(), "more finding")
+            ));
+        }
+    } else {
+        lines += &below(&one_line(&result.file));
+        lines += &reason_lines(&result.reason);
     }
-    for attachment in &result.attachments {
-        let path = out.map_or_else(|| attachment.path.clone(), |out| out.join(&attachment.path));
-        lines += &below(&format!(
-            "{}: {}",
-            one_line(&attachment.name),
-            one_line(&path.to_string_lossy())
-        ));
+    lines += &step_lines(result);
+    // The result's own line, the log's heading and the folder are lines too.
+    let room = MOST_LINES.saturating_sub(lines.lines().count() + 3);
+    lines += &log_lines(result, room.min(LOG_LINES));
+    lines.extend(folder_line(result, out));
+    lines
+}
+
+/// A reason that stands alone, in as many lines as it has.
+fn reason_lines(reason: &str) -> String {
+    let reason = clean(reason);
+    let (last, all) = last_lines(reason.trim_end(), REASON_LINES);
+    let mut lines = String::new();
+    if all > last.len() {
+        // What it is about stands at its head.
+        lines += &below(&one_line(reason.lines().next().unwrap_or_default()));
+        lines += &below(&format!("[… {} lines left out …]", all - last.len()));
+        lines.extend(last.into_iter().skip(1).map(below));
+    } else {
+        lines.extend(last.into_iter().map(below));
     }
     lines
+}
+
+/// The first step that failed, and what was done just before.
+fn step_lines(result: &CaseResult) -> String {
+    let failed = result.steps.iter().position(|step| has_failed(result, step));
+    let Some(last) = failed.or(result.steps.len().checked_sub(1)) else {
+        return String::new();
+    };
+    let from = last.saturating_sub(STEPS_BEFORE);
+    let shown = result.steps.get(from..=last).unwrap_or_default();
+    let line = |step: &crate::StepRecord| {
+        let mark = if has_failed(result, step) { ">" } else { " " };
+        below(&format!(
+            "{mark} step {} of {}: {} ({:.3}s): {}",
+            step.index + 1,
+            result.steps.len(),
+            one_line(&step.what),
+            step.seconds,
+            step_ending(result, step)
+        ))
+    };
+    shown.iter().map(line).collect()
+}
+
+/// The last of what the kernel said since the case's first step.
+fn log_lines(result: &CaseResult, room: usize) -> String {
+    let log = clean(&result.log);
+    let (last, all) = last_lines(log.trim_end(), room);
+    let own = result.log_lines.own.max(all);
+    if last.is_empty() {
+        return String::new();
+    }
+    let since = if result.log_lines.own > 0 {
+        "the kernel said since the first step"
+    } else {
+        "the kernel said last"
+    };
+    let mut lines = below(&if own == last.len() {
+        format!("{since}:")
+    } else {
+        format!("{since} (the last {} of {own} lines):", last.len())
+    });
+    for line in last {
+        lines += &below(&format!("  | {line}"));
+    }
+    lines
+}
+
+/// Where everything else is.
+fn folder_line(result: &CaseResult, out: Option<&Path>) -> Option<String> {
+    let folder = result.attachments.first()?.path.parent()?;
+    let folder = out.map_or_else(|| folder.to_owned(), |out| out.join(folder));
+    Some(below(&format!(
+        "all of it: {}",
+        one_line(&folder.to_string_lossy())
+    )))
 }

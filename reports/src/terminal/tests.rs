@@ -144,3 +144,65 @@ fn results_are_the_same_from_the_record() {
         results(&shown(&again, Look::default()))
     );
 }
+
+/// The lines of the failing sample, from its own to its folder.
+fn failure(results: Vec<crate::CaseResult>) -> Vec<String> {
+    shown(&stream(results, false), Look::default().with_out("out"))
+        .lines()
+        .skip_while(|line| !line.trim_start().starts_with("FAIL "))
+        .take_while(|line| line.trim_start().starts_with("FAIL ") || line.starts_with("            "))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn a_failure_is_told_on_a_screen_with_its_line_its_step_and_one_path() {
+    let lines = failure(one_of_each());
+    let text = lines.join("\n");
+    assert!(lines.len() <= 25, "{} lines:\n{text}", lines.len());
+    assert!(
+        text.contains("--> testcases/cases/data/shared-block.yaml:27"),
+        "{text}"
+    );
+    assert!(text.contains("27 |   - expect: { victim: bob"), "{text}");
+    assert!(text.contains("|     ^^^^"), "{text}");
+    assert!(
+        text.contains("> step 2 of 2: expect killed (0.500s): FAILED"),
+        "{text}"
+    );
+    assert_eq!(text.matches("all of it: out/shared-block").count(), 1, "{text}");
+    assert!(text.contains("of 25 lines"), "{text}");
+}
+
+#[test]
+fn whatever_was_found_a_failure_is_at_most_25_lines() {
+    let mut results = one_of_each();
+    let failing = results.iter_mut().find(|r| r.verdict == Verdict::Fail).unwrap();
+    let many = "one line\n".repeat(60);
+    for finding in &mut failing.findings {
+        finding.expected = Some(many.clone());
+        finding.seen = Some(many.clone());
+    }
+    failing.findings = std::iter::repeat_n(failing.findings.clone(), 9)
+        .flatten()
+        .collect();
+    failing.steps = std::iter::repeat_n(failing.steps.clone(), 20).flatten().collect();
+    failing.reason = "the rest could not be looked at".into();
+    failing.log = many;
+    let lines = failure(results);
+    assert!(lines.len() <= 25, "{} lines:\n{}", lines.len(), lines.join("\n"));
+}
+
+#[test]
+fn no_expectation_that_failed_is_well() {
+    let mut results = one_of_each();
+    let failing = results.iter_mut().find(|r| r.verdict == Verdict::Fail).unwrap();
+    for step in &mut failing.steps {
+        step.outcome = None;
+    }
+    let text = failure(results.clone()).join("\n");
+    assert!(text.contains("expect killed (0.500s): FAILED"), "{text}");
+    assert!(!text.contains("expect killed (0.500s): ok"), "{text}");
+    let xml = crate::junit(&record(results, false)).unwrap();
+    assert!(xml.contains("expect killed (0.500s): FAILED"), "{xml}");
+}

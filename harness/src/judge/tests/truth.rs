@@ -311,6 +311,8 @@ pub(super) fn truth() -> Evidence {
         steps,
         victims: victims(),
         log: vec!["Memory failure: 0x101219: recovery action for dax page: Recovered".to_owned()],
+        log_before: Some(0),
+        said: BTreeMap::new(),
         trace: Vec::new(),
         blind: Blind::default(),
         unfinished: None,

@@ -113,6 +113,7 @@ async fn everything_is_connected_and_memory_inherited() {
     );
     let Spawned {
         process,
+        command_line: _,
         qmp,
         console,
         mut ports,
