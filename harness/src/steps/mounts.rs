@@ -78,7 +78,9 @@ impl Scene<'_> {
                 }))
                 .await
             }
-            other => Err(Trouble::Harness(format!("{other:?} is no change of a mount"))),
+            _ => Err(Trouble::Harness(
+                "this step is no change of a mount; this is a fault of taster's own".to_owned(),
+            )),
         }
     }
 

@@ -86,7 +86,9 @@ impl Scene<'_> {
 
     async fn change_files(&mut self, operation: &Operation) -> Result<Tried, Trouble> {
         let Some(change) = file_change(operation) else {
-            return Err(Trouble::Harness(format!("nobody carries {operation:?} out")));
+            return Err(Trouble::Harness(
+                "nobody carries this step out; this is a fault of taster's own".to_owned(),
+            ));
         };
         let answer = self.call(ChangeFile { change }).await?;
         Ok(brought(answer, |()| Brought::Nothing))

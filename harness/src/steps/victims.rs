@@ -220,7 +220,11 @@ impl Scene<'_> {
                     length: advise.length.0,
                 },
             ),
-            other => return Err(Trouble::Harness(format!("no victim carries {other:?} out"))),
+            _ => {
+                return Err(Trouble::Harness(
+                    "no victim carries this step out; this is a fault of taster's own".to_owned(),
+                ));
+            }
         };
         let access = self.order(victim.as_str(), order).await?;
         Ok(Tried::ByVictim(access))
