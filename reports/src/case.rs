@@ -8,18 +8,27 @@ use serde::{Deserialize, Serialize};
 use crate::Verdict;
 
 /// One thing that was wrong, with the place in the case file that says what would have been right.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Finding {
     /// The step of the case it belongs to, counted from 0; none when it belongs to the case as a whole (a splat).
     pub step: Option<usize>,
     /// The line of the case file, counted from 1.
     pub line: Option<usize>,
-    /// One sentence: what was wrong.
+    /// What kind of thing was wrong, as a known issue names it: `injector`. Empty in records of before there were kinds.
+    #[serde(default)]
+    pub kind: String,
+    /// What it is about: a victim, a file, an event, the pattern of a line.
+    #[serde(default)]
+    pub subject: Option<String>,
+    /// One sentence, for people: what was wrong.
     pub what: String,
     /// What the case, or the oracle, wanted.
     pub expected: Option<String>,
     /// What the evidence holds instead.
     pub seen: Option<String>,
+    /// What the oracle knows of it: the facts from before the error, and the rule with the kernel's function.
+    #[serde(default)]
+    pub because: Option<String>,
 }
 
 /// Where a case ran. Strings that are not known (the guest never booted) are empty.

@@ -99,6 +99,7 @@ pub(crate) fn one_of_each() -> Vec<CaseResult> {
                     what: "bob did not get the signal the case expects.".into(),
                     expected: Some("SIGBUS with BUS_MCEERR_AO at 4096, lsb 12".into()),
                     seen: Some("alive\n(no signal at all)".into()),
+                    ..Finding::default()
                 },
                 Finding {
                     step: None,
@@ -106,6 +107,7 @@ pub(crate) fn one_of_each() -> Vec<CaseResult> {
                     what: "The kernel printed ]]> <&\" and\u{1b}[31m red.".into(),
                     expected: None,
                     seen: None,
+                    ..Finding::default()
                 },
             ],
             environment: new.clone(),
@@ -268,6 +270,7 @@ pub(crate) fn any_result() -> impl Strategy<Value = CaseResult> {
                 what,
                 expected: Some(expected),
                 seen: Some(seen),
+                ..Finding::default()
             }];
             result.known_issues = vec![because];
             result.steps = vec![StepRecord {

@@ -185,6 +185,7 @@ pub(crate) mod tests {
             what: format!("what step {step} expects did not hold"),
             expected: Some("alice is killed".to_owned()),
             seen: Some("nobody".to_owned()),
+            ..Finding::default()
         };
         CaseResult {
             case: case.to_owned(),

@@ -38,16 +38,12 @@ impl Found {
                     .collect::<Vec<_>>()
                     .join("\n"),
             ),
+            ..Finding::default()
         };
         Self {
             what: What::Splat(splat),
             finding,
         }
-    }
-
-    /// Whether this may be why nothing more was heard: the kernel complained, and whoever it complained about did not go on.
-    pub fn may_silence(&self) -> bool {
-        matches!(&self.what, What::Splat(splat) if splat.kind.may_silence())
     }
 
     /// The kernel died while step number `step` was carried out.
@@ -62,6 +58,7 @@ impl Found {
             },
             expected: Some("a kernel that survives".to_owned()),
             seen: Some(how.to_owned()),
+            ..Finding::default()
         };
         Self {
             what: What::Deviation,
@@ -85,6 +82,7 @@ impl Found {
                 what: what.into(),
                 expected: Some(expected.into()),
                 seen: Some(seen.into()),
+                ..Finding::default()
             },
         }
     }
@@ -99,6 +97,7 @@ impl Found {
                 what,
                 expected: Some("nothing of the kind".to_owned()),
                 seen: Some(seen),
+                ..Finding::default()
             },
         }
     }

@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Findings against what the case foretells for this kernel.
 
-use super::Judgement;
 use super::findings::{Found, What};
+use super::{Gap, Judgement};
 use reports::{Finding, Verdict};
 use testcases::{Case, KernelVersion, KnownIssue};
-
-/// Whether the case foretells everything that was found, on this kernel.
-pub(super) fn foretold(case: &Case, kernel: &KernelVersion, found: &[Found]) -> bool {
-    let issues = issues_of(case, kernel);
-    found
-        .iter()
-        .all(|found| issues.iter().any(|issue| covers(issue, found)))
-}
 
 fn issues_of<'c>(case: &'c Case, kernel: &KernelVersion) -> Vec<&'c KnownIssue> {
     case.known_issues
@@ -21,8 +13,8 @@ fn issues_of<'c>(case: &'c Case, kernel: &KernelVersion) -> Vec<&'c KnownIssue> 
         .collect()
 }
 
-/// The final verdict.
-pub(super) fn weigh(case: &Case, kernel: &KernelVersion, found: Vec<Found>) -> Judgement {
+/// The final verdict on what was found, and on what could not be looked at.
+pub(super) fn weigh(case: &Case, kernel: &KernelVersion, found: Vec<Found>, gap: Option<Gap>) -> Judgement {
     let foretold = issues_of(case, kernel);
     let shows = |issue: &KnownIssue| missing(issue, &found).is_empty();
     let covered = |found: &Found| foretold.iter().any(|issue| covers(issue, found));
@@ -37,6 +29,9 @@ pub(super) fn weigh(case: &Case, kernel: &KernelVersion, found: Vec<Found>) -> J
         .filter(|found| !covered(found))
         .map(|found| found.finding.clone())
         .collect();
+    if let Some(gap) = gap {
+        return incomplete(findings, known_issues, gap);
+    }
     findings.extend(
         foretold
             .iter()
@@ -62,16 +57,42 @@ pub(super) fn weigh(case: &Case, kernel: &KernelVersion, found: Vec<Found>) -> J
             known_issues,
         };
     }
-    let reason = match findings.as_slice() {
+    Judgement {
+        verdict: Verdict::Fail,
+        reason: in_short(&findings),
+        findings,
+        known_issues,
+    }
+}
+
+/// The verdict where something could not be looked at: what nobody foretold stands, and what was foretold excuses nothing.
+/// Whether a known issue still shows is not asked, for it may have been about to.
+fn incomplete(findings: Vec<Finding>, known_issues: Vec<String>, gap: Gap) -> Judgement {
+    if findings.is_empty() {
+        return Judgement {
+            verdict: gap.verdict,
+            reason: gap.why,
+            findings,
+            known_issues: Vec::new(),
+        };
+    }
+    Judgement {
+        verdict: Verdict::Fail,
+        reason: format!(
+            "{}; the rest could not be looked at: {}",
+            in_short(&findings),
+            gap.why
+        ),
+        findings,
+        known_issues,
+    }
+}
+
+fn in_short(findings: &[Finding]) -> String {
+    match findings {
         [only] => only.what.clone(),
         [first, rest @ ..] => format!("{} (and {} more)", first.what, rest.len()),
         [] => String::new(),
-    };
-    Judgement {
-        verdict: Verdict::Fail,
-        reason,
-        findings,
-        known_issues,
     }
 }
 
@@ -111,5 +132,6 @@ fn gone(issue: &KnownIssue, kernel: &KernelVersion, missing: &[&str]) -> Finding
             missing.join(" and ")
         )),
         seen: Some("nothing like it".to_owned()),
+        ..Finding::default()
     }
 }

@@ -5,12 +5,13 @@
 //!
 //! 1. a splat of the kernel fails the case, whatever else held;
 //! 2. so does a kernel that died;
-//! 3. a harness that lost its guest, or its record, makes the case broken;
-//! 4. a missing precondition makes it untestable;
-//! 5. then every expectation is held against its observation, and every injection against the oracle's prediction.
+//! 3. every expectation is held against its observation, and every injection against the oracle's prediction: what is
+//!    established so fails the case too, whatever could not be looked at afterwards;
+//! 4. a harness that lost its guest, or its record, makes a case broken of which nothing else is wrong;
+//! 5. a missing precondition makes it untestable.
 //!
-//! Known issues are looked at last: they turn a failure into a known issue only when they foretell all of it, and
-//! all of them for this kernel show.
+//! Known issues are looked at last: they turn a failure into a known issue only when they foretell all of it, all of them
+//! for this kernel show, and nothing is missing: what was foretold is no reason to believe that the rest was looked at.
 
 mod checks;
 mod findings;
@@ -42,41 +43,35 @@ pub struct Judgement {
     pub known_issues: Vec<String>,
 }
 
+/// What could not be looked at, and the verdict on a case that nothing else speaks against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Gap {
+    verdict: Verdict,
+    why: String,
+}
+
 /// Judges one case, as it is on this kernel ([`Case::for_kernel`]).
 pub fn judge(case: &Case, kernel: &KernelVersion, evidence: &Evidence) -> Judgement {
     let mut found: Vec<Found> = splat::find(evidence.log.iter().map(String::as_str))
         .into_iter()
         .map(Found::splat)
         .collect();
-    // Missing evidence is no verdict, unless the kernel has said enough: a complaint that nobody foretold stands in any case,
-    // and a task that an oops ended answers nobody.
-    let enough = !known::foretold(case, kernel, &found) || found.iter().any(Found::may_silence);
-    if let End::GuestDied(how) = &evidence.end {
+    let gap = if let End::GuestDied(how) = &evidence.end {
         found.push(Found::kernel_died(case, evidence.steps.len(), how));
-    } else if !enough && let Some(gap) = gap(case, evidence) {
-        return gap;
-    }
-    found.extend(Checks::new(case, kernel, evidence).run());
-    known::weigh(case, kernel, found)
+        None
+    } else {
+        gap(case, evidence)
+    };
+    found.extend(Checks::new(case, kernel, evidence).run(gap.is_none()));
+    known::weigh(case, kernel, found, gap)
 }
 
-/// Why the evidence does not suffice for a verdict on the kernel, as the verdict that it is instead.
-fn gap(case: &Case, evidence: &Evidence) -> Option<Judgement> {
-    let broken = broken(case, evidence).map(|why| Judgement::without_findings(Verdict::Broken, why));
-    broken.or_else(|| {
-        untestable(case, evidence).map(|why| Judgement::without_findings(Verdict::Untestable, why))
-    })
-}
-
-impl Judgement {
-    fn without_findings(verdict: Verdict, reason: String) -> Self {
-        Self {
-            verdict,
-            reason,
-            findings: Vec::new(),
-            known_issues: Vec::new(),
-        }
-    }
+/// Why the evidence does not suffice for a pass.
+fn gap(case: &Case, evidence: &Evidence) -> Option<Gap> {
+    let gap = |verdict| move |why| Gap { verdict, why };
+    broken(case, evidence)
+        .map(gap(Verdict::Broken))
+        .or_else(|| untestable(case, evidence).map(gap(Verdict::Untestable)))
 }
 
 /// Did the harness fail to do its job?

@@ -31,18 +31,6 @@ pub enum SplatKind {
     FilesystemAssertion,
 }
 
-impl SplatKind {
-    /// Whether the task that such a complaint is about may never answer again, because it was ended or hangs. After the
-    /// others the kernel goes on as if nothing had been.
-    #[must_use]
-    pub fn may_silence(self) -> bool {
-        match self {
-            Self::Bug | Self::Oops | Self::Panic | Self::HungTask | Self::Lockup | Self::Rcu => true,
-            Self::Warning | Self::Sanitizer | Self::Lockdep | Self::FilesystemAssertion => false,
-        }
-    }
-}
-
 /// One complaint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Splat {

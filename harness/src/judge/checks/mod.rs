@@ -12,7 +12,7 @@ pub(super) use state::{invisible_flags, shutdown_flag};
 
 use super::findings::Found;
 use super::{oracle, words};
-use crate::observe::evidence::{Evidence, Hit, Observation, StepEvidence};
+use crate::observe::evidence::{End, Evidence, Hit, Observation, StepEvidence};
 use crate::observe::probes::Blind;
 use guest_agent::call::Handled;
 use std::collections::BTreeSet;
@@ -31,15 +31,19 @@ pub(super) fn unseeable(case: &Case, blind: &Blind) -> Option<String> {
                     .map(|why| format!("{} cannot be traced: {why}", wanted.event))
             })
         }
-        Action::Inject(injection)
-            if matches!(injection.by, Mechanism::MachineCheck(_) | Mechanism::MceInject(_)) =>
-        {
-            blind.handled.as_ref().map(|why| {
-                format!("nothing proves that this kernel has finished with a machine check: {why}")
-            })
-        }
+        action if unfinishable(action, blind) => blind
+            .handled
+            .as_ref()
+            .map(|why| format!("nothing proves that this kernel has finished with a machine check: {why}")),
         _ => None,
     })
+}
+
+/// A machine check of which nothing in this guest shows when the kernel has finished with it.
+fn unfinishable(action: &Action, blind: &Blind) -> bool {
+    let by_machine_check =
+        |by: &Mechanism| matches!(by, Mechanism::MachineCheck(_) | Mechanism::MceInject(_));
+    matches!(action, Action::Inject(injection) if by_machine_check(&injection.by)) && blind.handled.is_some()
 }
 
 /// The checks of one case.
@@ -69,9 +73,15 @@ impl<'a> Checks<'a> {
         }
     }
 
-    pub(super) fn run(mut self) -> Vec<Found> {
+    /// What is established against the kernel. What only the end of a whole case shows, such as a signal that no expectation
+    /// names, is established by a `complete` one alone: in what is missing, it may have been expected.
+    pub(super) fn run(mut self, complete: bool) -> Vec<Found> {
         let (case, evidence) = (self.case, self.evidence);
         for (index, (step, seen)) in case.steps.iter().zip(&evidence.steps).enumerate() {
+            if unfinishable(&step.action, &evidence.blind) {
+                // What is seen after an error that may still be being handled is no answer to it.
+                break;
+            }
             match (&step.action, seen) {
                 (action, StepEvidence::Refused(refusal)) => self.note(
                     index,
@@ -88,6 +98,8 @@ impl<'a> Checks<'a> {
                         words::tried(tried),
                     );
                 }
+                // By our own clock, which proves nothing once the guest itself was lost.
+                (_, StepEvidence::Stuck(_)) if matches!(evidence.end, End::Lost(_)) => {}
                 (action, StepEvidence::Stuck(what)) => self.note(
                     index,
                     format!("the kernel did not come back from: {}", describe(action)),
@@ -105,8 +117,10 @@ impl<'a> Checks<'a> {
                 _ => {}
             }
         }
-        self.unaccounted();
-        self.strangers();
+        if complete {
+            self.unaccounted();
+            self.strangers();
+        }
         self.found
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The judge, tried on evidence made by hand: one true run, and every way in which it could be false.
 
+mod incomplete;
 mod lines;
 mod operations;
 mod oracle;
