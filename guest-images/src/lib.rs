@@ -20,6 +20,7 @@ mod image;
 mod initramfs;
 mod kernel;
 mod keys;
+pub mod lock;
 mod modules;
 mod packages;
 pub mod progress;

@@ -20,6 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, IoContext};
+use crate::lock::{DEADLINE, Kind, lock};
 use crate::progress::Progress;
 use manifest::Manifest;
 
@@ -159,15 +160,10 @@ impl Cache {
             .write(true)
             .open(&path)
             .during("create", &path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                progress.note(&format!("{what}: another run or thread is busy with it, waiting"));
-                file.lock().during("lock", &path)?;
-            }
-            Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path, error)),
-        }
-        Ok(file)
+        lock(file, Kind::Exclusive, DEADLINE, |holder| {
+            progress.note(&format!("{what}: {holder} is busy with it, waiting"));
+        })
+        .during("lock", &path)
     }
 
     /// A scratch folder that goes away when dropped, or with the next run if this one is killed.

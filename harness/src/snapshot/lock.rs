@@ -2,15 +2,9 @@
 //! Locks between runs: flock(2), which ends with its holder however that ends.
 
 use super::error::{Doing, StoreError};
+use guest_images::lock::{self, DEADLINE, Kind};
 use std::fs::{File, TryLockError};
 use std::path::Path;
-
-/// How a lock is held.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
-    Shared,
-    Exclusive,
-}
 
 /// A lock file, made if it is not there.
 pub(super) fn open_lock(path: &Path) -> Result<File, StoreError> {
@@ -39,16 +33,9 @@ pub(super) async fn lock(
         Err(TryLockError::WouldBlock) => {}
         Err(TryLockError::Error(source)) => return Err(source).doing("lock", path),
     }
-    note(busy);
+    note(&format!("{busy} ({})", lock::holders(&file)));
     let path = path.to_owned();
-    blocking(move || {
-        let locked = match kind {
-            Kind::Shared => file.lock_shared(),
-            Kind::Exclusive => file.lock(),
-        };
-        locked.doing("lock", &path).map(|()| file)
-    })
-    .await?
+    blocking(move || lock::lock(file, kind, DEADLINE, |_| ()).doing("lock", &path)).await?
 }
 
 /// Does file work where it keeps no other task waiting.

@@ -14,12 +14,13 @@
 use super::copy::copy;
 use super::error::{Doing, StoreError, Unmade};
 use super::home::{CHAIN, Home, choose};
-use super::lock::{Kind, blocking, lock};
+use super::lock::{blocking, lock};
 use super::manifest::{Entry, Flaw, Manifest, RAM, STATE, nvdimm};
 use super::prune::{Limits, Pruned, forget, prune};
 use super::recipe::{Key, Recipe};
 use super::template::Template;
 use crate::qemu::{Cloning, GuestMemory, Machine, MemoryFile};
+use guest_images::lock::Kind;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
