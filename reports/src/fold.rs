@@ -2,7 +2,8 @@
 //! From the stream to the record.
 
 use crate::{
-    Error, Event, EventKind, ExitStatus, Reader, RunRecord, SCHEMA, Unfinished, VERSION, WorkRecord,
+    CaseResult, Error, Event, EventKind, ExitStatus, Reader, RunRecord, SCHEMA, Unfinished, VERSION,
+    WorkRecord,
 };
 
 /// Folds events into a [`RunRecord`], one at a time.
@@ -90,6 +91,7 @@ impl Recorder {
     pub fn into_record(self) -> Result<RunRecord, Error> {
         match (self.record, self.fault) {
             (Some(mut record), None) => {
+                put_in_order(&mut record.results);
                 record.exit = record.exit_status();
                 Ok(record)
             }
@@ -97,6 +99,21 @@ impl Recorder {
             (None, _) | (_, Some(StreamFault::NoStart)) => Err(Error::NoStart),
         }
     }
+}
+
+/// Orders results by kernel, as kernels were first told of, and by case. Which guest was quicker is no property of a run,
+/// and results are told as soon as they are there.
+pub(crate) fn put_in_order(results: &mut [CaseResult]) {
+    let mut kernels: Vec<String> = Vec::new();
+    for result in results.iter() {
+        if !kernels.contains(&result.environment.kernel) {
+            kernels.push(result.environment.kernel.clone());
+        }
+    }
+    results.sort_by_cached_key(|result| {
+        let kernel = kernels.iter().position(|one| *one == result.environment.kernel);
+        (kernel, result.case.clone())
+    });
 }
 
 impl Reader for Recorder {
@@ -192,7 +209,7 @@ fn apply(record: &mut RunRecord, kind: EventKind) {
 
 #[cfg(test)]
 mod tests {
-    use crate::samples::{moment, one_of_each, result, stream};
+    use crate::samples::{moment, one_of_each, one_of_each_in_order, result, stream};
     use crate::{
         Error, Event, EventKind, ExitStatus, RunRecord, Unfinished, Verdict, WorkOutcome, WorkRecord,
     };
@@ -200,7 +217,7 @@ mod tests {
     #[test]
     fn a_stream_folds_into_all_that_was_in_it() {
         let record = RunRecord::from_events(stream(one_of_each(), false)).unwrap();
-        assert_eq!(record.results, one_of_each());
+        assert_eq!(record.results, one_of_each_in_order());
         assert_eq!(record.exit, ExitStatus::Broken);
         assert_eq!(
             (record.planned, record.started_at, record.host.as_str()),
@@ -218,6 +235,25 @@ mod tests {
             }]
         );
         assert_eq!((record.unfinished, record.interrupted), (vec![], false));
+    }
+
+    #[test]
+    fn the_record_does_not_depend_on_who_was_quicker() {
+        let of = |order: [(&str, &str); 4]| {
+            let results = order.map(|(case, kernel)| result(case, kernel, Verdict::Pass));
+            let record = RunRecord::from_events(stream(results.to_vec(), false)).unwrap();
+            let names = record.results.into_iter();
+            names
+                .map(|one| (one.case, one.environment.kernel))
+                .collect::<Vec<_>>()
+        };
+        let slow_first = of([("b/b", "k2"), ("a/a", "k2"), ("a/a", "k1"), ("b/b", "k1")]);
+        let quick_first = of([("a/a", "k2"), ("b/b", "k2"), ("b/b", "k1"), ("a/a", "k1")]);
+        assert_eq!(slow_first, quick_first);
+        let first = slow_first
+            .first()
+            .map(|(case, kernel)| (case.as_str(), kernel.as_str()));
+        assert_eq!(first, Some(("a/a", "k2")));
     }
 
     #[test]

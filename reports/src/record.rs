@@ -40,7 +40,7 @@ pub struct RunRecord {
     pub notes: Vec<String>,
     /// The preparation that was done.
     pub work: Vec<WorkRecord>,
-    /// The cases that were judged, in the order in which they finished.
+    /// The cases that were judged, by kernel and case, whichever finished first.
     pub results: Vec<CaseResult>,
     /// The cases that were begun and never judged.
     pub unfinished: Vec<Unfinished>,

@@ -54,6 +54,13 @@ fn environment(kernel: &str, release: &str) -> Environment {
     }
 }
 
+/// The same in the order of a record.
+pub(crate) fn one_of_each_in_order() -> Vec<CaseResult> {
+    let mut results = one_of_each();
+    crate::fold::put_in_order(&mut results);
+    results
+}
+
 /// One result of each verdict, with everything such a result can have, on two kernels.
 pub(crate) fn one_of_each() -> Vec<CaseResult> {
     let new = environment("debian-6.12", "6.12.41+deb13-amd64");

@@ -4,13 +4,13 @@
 use crate::Stopped;
 use crate::flags::{BisectFlags, workspace};
 use crate::lab::{cases, stopped, with_lab};
-use crate::report::RECORD;
 use anyhow::Context;
 use harness::bisect::clone::resolve;
 use harness::bisect::compare::side_by_side;
 use harness::bisect::hunt::{Examiner, Found, NotFound, Order, hunt};
 use harness::bisect::lab::{Lab, Trouble};
 use harness::bisect::trial::{Signature, Trial};
+use harness::run::OutFolder;
 use reports::{CaseResult, ExitStatus, RunRecord};
 use std::path::{Path, PathBuf};
 
@@ -94,7 +94,7 @@ fn told(found: &Found, cases: &[String]) -> anyhow::Result<String> {
 fn first_round(folder: &Path) -> anyhow::Result<Vec<CaseResult>> {
     let mut first = None;
     for round in 1.. {
-        let path: PathBuf = folder.join(format!("round-{round}")).join(RECORD);
+        let path: PathBuf = folder.join(format!("round-{round}")).join(OutFolder::RECORD);
         if !path.exists() {
             break;
         }

@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     match result {
         Ok(status) => ExitCode::from(status.code()),
         Err(Stopped { status, error }) => {
-            eprintln!("error: {error:#}");
+            print::aside(&format!("error: {error:#}"));
             ExitCode::from(status.code())
         }
     }

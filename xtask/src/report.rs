@@ -1,40 +1,43 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `report`: a finished run, rendered again or checked, from its record alone.
 
-use crate::Stopped;
 use crate::flags::ReportFlags;
+use crate::{Stopped, print};
 use anyhow::{Context, anyhow, ensure};
+use harness::run::OutFolder;
 use reports::terminal::Look;
-use reports::{ExitStatus, Reader, RunRecord, Terminal, Totals};
+use reports::{EventKind, ExitStatus, Reader, RunRecord, Terminal, Totals};
 use std::io::IsTerminal;
 use std::path::Path;
 
 /// What a run leaves in its folder.
-pub(crate) const RECORD: &str = "report.json";
-const JUNIT: &str = "junit.xml";
+const RECORD: &str = OutFolder::RECORD;
+const JUNIT: &str = OutFolder::JUNIT;
 
 pub(crate) fn run(flags: &ReportFlags) -> Result<ExitStatus, Stopped> {
     let record = read(&flags.folder)?;
     if flags.check {
+        is_of_this_run(&record, &flags.folder).map_err(Stopped::broken)?;
         let found = check(&record, &flags.folder.join(JUNIT)).map_err(Stopped::broken)?;
-        println!(
-            "the reports agree: tests {}, failures {}, errors {}, skipped {}; exit status {}",
+        let text = format!(
+            "the reports agree: tests {}, failures {}, errors {}, skipped {}; exit status {}\n",
             found.tests,
             found.failures,
             found.errors,
             found.skipped,
             record.exit_status().code()
         );
-        return Ok(ExitStatus::Ok);
+        return print::text(&text, "cannot say that the reports agree");
     }
+    record.write(flags.folder.join(RECORD)).map_err(Stopped::broken)?;
     show(&record, &flags.folder).map_err(Stopped::broken)?;
     write_junit(&record, &flags.folder).map_err(Stopped::broken)?;
     Ok(record.exit_status())
 }
 
-/// The record in a folder. That there is none means that another folder was meant.
+/// The record in a folder; of a run that was killed, what its events amount to. That there is neither means that another
+/// folder was meant.
 fn read(folder: &Path) -> Result<RunRecord, Stopped> {
-    let path = folder.join(RECORD);
     let other_folder = |why: &str| {
         Stopped::usage(anyhow!(
             "{} {why}; name the folder that a run told as \"reports and evidence\"",
@@ -44,10 +47,37 @@ fn read(folder: &Path) -> Result<RunRecord, Stopped> {
     if !folder.exists() {
         return Err(other_folder("does not exist"));
     }
-    if !path.exists() {
-        return Err(other_folder("holds no report.json"));
+    OutFolder::is_free(folder).map_err(Stopped::usage)?;
+    let (record, events) = (folder.join(RECORD), folder.join(OutFolder::EVENTS));
+    if record.exists() {
+        return RunRecord::read(&record).map_err(Stopped::broken);
     }
-    RunRecord::read(&path).map_err(Stopped::broken)
+    if !events.exists() {
+        return Err(other_folder("holds no report.json, nor the events of a run"));
+    }
+    reports::read_events(&events)
+        .and_then(RunRecord::from_events)
+        .map_err(Stopped::broken)
+}
+
+/// Refuses a record that stands beside the events of another run. Without events there is nothing to compare with.
+fn is_of_this_run(record: &RunRecord, folder: &Path) -> anyhow::Result<()> {
+    let events = folder.join(OutFolder::EVENTS);
+    if !events.exists() {
+        return Ok(());
+    }
+    let began = reports::read_events(&events)?
+        .into_iter()
+        .find_map(|event| match event.kind {
+            EventKind::RunStarted { started_at, .. } => Some(started_at),
+            _ => None,
+        });
+    ensure!(
+        began == Some(record.started_at),
+        "{} is the record of another run than the one whose events are beside it",
+        folder.join(RECORD).display()
+    );
+    Ok(())
 }
 
 /// Shows what the terminal showed when the run was over. Nothing moves, for nothing is under way any more.

@@ -5,7 +5,7 @@ use crate::flags::{TestFlags, workspace};
 use crate::{Stopped, interrupt, print, report, select};
 use anyhow::Context;
 use guest_images::{Cache, KernelSpec};
-use harness::run::{CASE_DEADLINE, Request, Stop, Teller, run as run_all};
+use harness::run::{CASE_DEADLINE, OutFolder, Request, Stop, Teller, run as run_all};
 use reports::terminal::Look;
 use reports::{EventLog, ExitStatus, Readers, RunRecord, SharedRecorder, Terminal};
 use std::io::IsTerminal;
@@ -24,6 +24,14 @@ pub(crate) fn run(flags: TestFlags) -> Result<ExitStatus, Stopped> {
     }
     let cache = Cache::open(flags.cache.root).map_err(Stopped::of_images)?;
     let out = out_folder(flags.out.as_deref())?;
+    // Until the reports are written, nobody else's run may use the folder.
+    let held = OutFolder::begin(&out).map_err(|error| {
+        if error.is_usage() {
+            Stopped::usage(error)
+        } else {
+            Stopped::broken(error)
+        }
+    })?;
     let request = Request {
         cases,
         kernels,
@@ -42,7 +50,7 @@ pub(crate) fn run(flags: TestFlags) -> Result<ExitStatus, Stopped> {
     let look = Look::for_output(std::io::stdout().is_terminal()).with_out(out.clone());
     let readers = Readers::new()
         .with(Terminal::new(std::io::stdout(), look))
-        .with(EventLog::create(out.join("events.jsonl")).map_err(Stopped::broken)?)
+        .with(EventLog::create(out.join(OutFolder::EVENTS)).map_err(Stopped::broken)?)
         .with(record.clone());
     let teller = Arc::new(Teller::new(readers));
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -64,9 +72,11 @@ pub(crate) fn run(flags: TestFlags) -> Result<ExitStatus, Stopped> {
             .map_err(Stopped::usage)
     });
     runtime.shutdown_timeout(LAST_MOMENTS);
-    teller.finish().map_err(Stopped::broken)?;
-    // Also for a run that ended before its first case: reports that lack would be those of the run before it.
+    let told = teller.finish().map_err(Stopped::broken);
+    // Also for a run that ended before its first case, and for one that nobody could be told of.
     let status = write_reports(&record, &out)?;
+    drop(held);
+    told?;
     outcome.map(|_| status)
 }
 
@@ -123,7 +133,9 @@ pub(crate) fn out_folder(named: Option<&Path>) -> Result<PathBuf, Stopped> {
 
 fn write_reports(record: &SharedRecorder, out: &Path) -> Result<ExitStatus, Stopped> {
     let record: RunRecord = record.take().into_record().map_err(Stopped::broken)?;
-    record.write(out.join(report::RECORD)).map_err(Stopped::broken)?;
+    record
+        .write(out.join(OutFolder::RECORD))
+        .map_err(Stopped::broken)?;
     report::write_junit(&record, out).map_err(Stopped::broken)?;
     Ok(record.exit_status())
 }

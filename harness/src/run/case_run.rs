@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One case on one kernel: its guest, its evidence, its verdict.
 
+use super::Teller;
 use super::guests::{Guests, NoGuest, Ready};
-use super::{Teller, folder};
-use crate::guest::{self, QEMU_FILE};
+use super::out::{self, folder};
+use crate::guest;
 use crate::judge::judge;
 use crate::observe::evidence::Evidence;
 use crate::qemu::{Direction, LineLog};
@@ -122,7 +123,8 @@ impl Stage<'_, '_> {
     }
 
     async fn observed(&self, case: &Case, place: &Path, doing: &Mutex<String>) -> Result<Observed, NoGuest> {
-        fs::create_dir_all(place)
+        out::clear_case(place)
+            .and_then(|()| fs::create_dir_all(place))
             .map_err(|error| format!("cannot make the folder for evidence {}: {error}", place.display()))?;
         let qmp_log = log_to(&place.join("qmp.jsonl"))?;
         let evidence = guest::Evidence {
@@ -251,20 +253,7 @@ fn source_lines(file: &Path, findings: &[Finding]) -> Vec<SourceLine> {
 
 /// The files of evidence that there are, what people look into first at the head.
 fn attachments(out: &Path, place: &Path) -> Vec<Attachment> {
-    let mut names: Vec<String> = ["console.log", "kernel.log", "trace.txt", "qmp.jsonl", QEMU_FILE]
-        .into_iter()
-        .map(str::to_owned)
-        .filter(|name| place.join(name).exists())
-        .collect();
-    let mut outputs: Vec<String> = fs::read_dir(place)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.starts_with("run-"))
-        .collect();
-    outputs.sort();
-    names.extend(outputs);
-    names
+    out::evidence_in(place)
         .into_iter()
         .filter_map(|name| {
             let path = place.join(&name).strip_prefix(out).ok()?.to_owned();

@@ -9,10 +9,12 @@ mod case_run;
 mod guests;
 mod one_kernel;
 mod order;
+mod out;
 mod request;
 mod stop;
 mod teller;
 
+pub use out::{OutError, OutFolder};
 pub use request::{CASE_DEADLINE, Request};
 pub use stop::Stop;
 pub use teller::Teller;
@@ -26,7 +28,6 @@ use case_run::unjudged;
 use guest_images::qemu::Qemu;
 use guest_images::{Image, Kernel, KernelSpec};
 use reports::{CaseResult, Environment, EventKind, ExitStatus, Verdict};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use stop::Running;
 use testcases::Isolation;
@@ -302,15 +303,4 @@ fn host_name() -> String {
         |_| "unknown".to_owned(),
         |name| name.nodename().to_string_lossy().into_owned(),
     )
-}
-
-/// The folder of one case's evidence, below `out`.
-fn folder(out: &Path, kernel: &str, case: &str) -> PathBuf {
-    // A kernel given as a path becomes one folder name.
-    let kernel: String = kernel
-        .trim_matches('/')
-        .chars()
-        .map(|c| if c == '/' { '-' } else { c })
-        .collect();
-    out.join(kernel).join(case)
 }

@@ -123,14 +123,23 @@ impl Run {
                 Some((name, stage.run().await))
             }
         });
-        // Told in this order whatever finishes first: what a run says does not depend on how many guests it had at once.
-        let mut results = pin!(stream::iter(stages).buffered(cases.len()));
-        while let Some(finished) = results.next().await {
+        as_they_end(stages, |finished| {
             if let Some((name, result)) = finished {
                 self.result(result);
                 running.end(&name);
             }
-        }
+        })
+        .await;
+    }
+}
+
+/// Carries them all on, and tells what each comes to as soon as it is there: a verdict that waits for a slower case is lost
+/// when the run is killed. Order belongs to whoever renders.
+async fn as_they_end<F: Future>(stages: impl ExactSizeIterator<Item = F>, mut tell: impl FnMut(F::Output)) {
+    let all = stages.len();
+    let mut ended = pin!(stream::iter(stages).buffer_unordered(all));
+    while let Some(output) = ended.next().await {
+        tell(output);
     }
 }
 
@@ -158,4 +167,26 @@ fn precondition(case: &Case, kernel: &Kernel, version: &KernelVersion) -> Option
 /// How people call a case that runs.
 fn on(case: &str, kernel: &str) -> String {
     format!("{case} on {kernel}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::as_they_end;
+    use futures_util::future::{self, Either};
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    #[test]
+    fn no_verdict_waits_for_a_slower_case() {
+        let mut told = Vec::new();
+        let stages = [
+            Either::Left(future::pending()),
+            Either::Right(future::ready("quick")),
+        ];
+        let mut all = Box::pin(as_they_end(stages.into_iter(), |name: &str| told.push(name)));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(pin!(&mut all).poll(&mut context).is_pending());
+        drop(all);
+        assert_eq!(told, ["quick"]);
+    }
 }

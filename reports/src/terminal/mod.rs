@@ -200,6 +200,11 @@ impl<W: Write + Send> Reader for Terminal<W> {
         }
         let lines = self.summary();
         self.write(&lines);
-        self.error.take().map_or(Ok(()), Err)
+        match self.error.take() {
+            // Whoever stopped reading has read enough; that is no trouble of the run.
+            Some(Error::Terminal(source)) if source.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
     }
 }
