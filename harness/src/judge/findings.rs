@@ -31,13 +31,7 @@ impl Found {
             line: None,
             what: format!("the kernel complained: {}", splat.title),
             expected: Some("no warning, oops or stall".to_owned()),
-            seen: Some(
-                std::iter::once(splat.title.as_str())
-                    .chain(splat.report.iter().map(String::as_str))
-                    .take(12)
-                    .collect::<Vec<_>>()
-                    .join("\n"),
-            ),
+            seen: Some(splat.shown().join("\n")),
             ..Finding::default()
         };
         Self {

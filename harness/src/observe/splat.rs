@@ -38,8 +38,7 @@ pub struct Splat {
     pub kind: SplatKind,
     /// The line that begins it.
     pub title: String,
-    /// The lines that follow, up to the end of its report or [`REPORT_LINES`]. A known issue's signature is looked
-    /// for in the title and, for kernels that name the place only below it, in the line that holds `RIP:`.
+    /// The lines that follow, up to the end of its report or [`REPORT_LINES`].
     pub report: Vec<String>,
 }
 
@@ -76,45 +75,143 @@ static FAMILIES: LazyLock<Vec<(SplatKind, Regex)>> = LazyLock::new(|| {
 /// Lines that look like a splat and are none.
 static INNOCENT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     // A message of user space, and the kernel's own remarks that only contain the word.
-    Regex::new(r"^\S+\[\d+\]: |EXPERIMENTAL|WARNING: (cpu_ops|Spectre)|Speculative Return Stack Overflow: WARNING|MDS CPU bug|TAA: Vulnerable").ok()
+    Regex::new(r"^\S+\[\d+\]: |^---\[ end |EXPERIMENTAL|WARNING: (cpu_ops|Spectre)|Speculative Return Stack Overflow: WARNING|MDS CPU bug|TAA: Vulnerable").ok()
 });
 
-/// All splats in the log's lines, in order. Lines inside a report (between its title and its `end trace`) do not
-/// count again.
+/// What an oops says before it says so: its `Oops: …` line (`arch/x86/kernel/dumpstack.c:__die_header`) follows and is no
+/// other complaint (`arch/x86/mm/fault.c:show_fault_oops`, `lib/bug.c:__report_bug`; arm64's `die_kernel_fault`).
+static OOPS_HEADS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r"BUG: (kernel NULL|unable to handle|\S+ stack guard page)|kernel BUG at |Unable to handle kernel",
+    )
+    .ok()
+});
+
+/// Where a report of registers and stacks begins: after these lines of it, no title belongs to it any more.
+const BODY: [&str; 5] = [
+    "Modules linked in:",
+    "CPU: ",
+    "Hardware name: ",
+    "RIP: ",
+    "Call Trace:",
+];
+
+/// A frame of a stack: `xfs_swap_extents+0x1b7/0x900 [xfs]`, with `? ` before it when the unwinder only found it lying on
+/// the stack (`arch/x86/kernel/dumpstack.c:show_trace_log_lvl`).
+static FRAME: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"^\s*(\? )?([\w.]+)\+0x[0-9a-f]+/0x[0-9a-f]+( \[.+\])?\s*$").ok());
+
+/// Functions that are in the stack of any complaint: the ways into the kernel, and the printing of the complaint. They name none.
+static ANYBODYS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"^(entry_SYSCALL|do_syscall_64$|x64_sys_call$|asm_|exc_|ret_from_fork|kthread$|worker_thread$|process_one_work$|dump_stack|print_report|kasan_report|report_bug$|__?report_bug$|handle_bug$|__warn)").ok()
+});
+
+/// Lines that a message of `WARN()` may have.
+const MESSAGE_LINES: usize = 8;
+
+/// Lines of a splat that are shown to people.
+const SHOWN: usize = 20;
+
+/// All splats in the log's lines, in order. A report ends at its `end trace`, where another complaint begins inside it, or
+/// when it is longer than [`REPORT_LINES`].
 pub fn find<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<Splat> {
-    let mut found: Vec<Splat> = Vec::new();
-    let mut open = false;
+    let mut reader = Reader::default();
     for line in lines {
-        let line = strip_stamp(line);
-        match found.last_mut() {
-            Some(splat) if open => {
-                if splat.report.len() < REPORT_LINES {
-                    splat.report.push(line.to_owned());
-                }
-                open = !ends_report(line) && splat.report.len() < REPORT_LINES;
-                // A panic is news even inside another report; everything else there belongs to it.
-                if kind_of(line) == Some(SplatKind::Panic) {
-                    found.push(Splat {
-                        kind: SplatKind::Panic,
-                        title: line.to_owned(),
-                        report: Vec::new(),
-                    });
-                    open = true;
-                }
+        reader.read(strip_stamp(line));
+    }
+    reader.found
+}
+
+/// How far the reading of the latest report has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Place {
+    /// It is over, or there was none.
+    #[default]
+    Outside,
+    /// After its title, before the first line of [`BODY`].
+    Head,
+    /// After that.
+    Body,
+}
+
+#[derive(Default)]
+struct Reader {
+    found: Vec<Splat>,
+    place: Place,
+    /// The latest report's title came after a `[ cut here ]`.
+    after_cut: bool,
+    /// What came after a `[ cut here ]` that no title has followed yet: the message of `WARN()`.
+    said: Option<Vec<String>>,
+}
+
+impl Reader {
+    fn read(&mut self, line: &str) {
+        if line.contains("[ cut here ]") {
+            // Whoever prints a message of its own and then calls BUG() or WARN() is still at the same thing.
+            if !(self.place == Place::Head && self.latest_announces()) {
+                self.place = Place::Outside;
             }
-            _ => {
-                if let Some(kind) = kind_of(line) {
-                    found.push(Splat {
-                        kind,
-                        title: line.to_owned(),
-                        report: Vec::new(),
-                    });
-                    open = has_report(kind);
-                }
-            }
+            self.said = Some(Vec::new());
+            return;
+        }
+        match kind_of(line) {
+            Some(kind) if !self.belongs(kind, line) => self.begin(kind, line),
+            None if self.place == Place::Outside && self.said.is_some() => self.say(line),
+            Some(_) | None => self.add(line),
         }
     }
-    found
+
+    /// A line of the message that a title is to follow.
+    fn say(&mut self, line: &str) {
+        match &mut self.said {
+            Some(said) if said.len() < MESSAGE_LINES => said.push(line.to_owned()),
+            Some(_) | None => self.said = None,
+        }
+    }
+
+    fn begin(&mut self, kind: SplatKind, title: &str) {
+        let said = self.said.take();
+        self.after_cut = said.is_some();
+        self.found.push(Splat {
+            kind,
+            title: title.to_owned(),
+            report: said.unwrap_or_default(),
+        });
+        self.place = Place::Head;
+    }
+
+    /// A line that begins no report.
+    fn add(&mut self, line: &str) {
+        self.said = None;
+        let Some(splat) = self.found.last_mut().filter(|_| self.place != Place::Outside) else {
+            return;
+        };
+        splat.report.push(line.to_owned());
+        if is_body(line) {
+            self.place = Place::Body;
+        }
+        if splat.ends_with(line) || splat.report.len() >= REPORT_LINES {
+            self.place = Place::Outside;
+        }
+    }
+
+    /// Is a line that could be a title one more line of the report that is open?
+    fn belongs(&self, kind: SplatKind, line: &str) -> bool {
+        let Some(splat) = self.found.last() else {
+            return false;
+        };
+        match self.place {
+            Place::Outside => false,
+            Place::Head => splat.goes_on_with(kind, line, self.after_cut) || splat.adds(kind, line),
+            Place::Body => splat.adds(kind, line),
+        }
+    }
+
+    fn latest_announces(&self) -> bool {
+        self.found
+            .last()
+            .is_some_and(|splat| splat.report.is_empty() && splat.announces().is_some())
+    }
 }
 
 fn kind_of(line: &str) -> Option<SplatKind> {
@@ -127,17 +224,6 @@ fn kind_of(line: &str) -> Option<SplatKind> {
         .map(|&(kind, _)| kind)
 }
 
-fn has_report(kind: SplatKind) -> bool {
-    matches!(
-        kind,
-        SplatKind::Warning | SplatKind::Bug | SplatKind::Oops | SplatKind::Sanitizer | SplatKind::Lockdep
-    )
-}
-
-fn ends_report(line: &str) -> bool {
-    line.contains("---[ end trace") || line.starts_with("==================")
-}
-
 /// A console's time stamp, `[    1.234567] `, is no part of a message.
 fn strip_stamp(line: &str) -> &str {
     line.strip_prefix('[')
@@ -146,142 +232,145 @@ fn strip_stamp(line: &str) -> &str {
         .map_or(line, |(_, text)| text)
 }
 
+fn is_body(line: &str) -> bool {
+    BODY.iter().any(|start| line.trim_start().starts_with(start))
+}
+
+fn is_oops_head(line: &str) -> bool {
+    OOPS_HEADS.as_ref().is_some_and(|heads| heads.is_match(line))
+}
+
+/// Raised by `WARN()` or `BUG()` itself, at a place in the source.
+fn is_raised(line: &str) -> bool {
+    line.contains("kernel BUG at ") || (line.contains("WARNING: ") && line.contains(" at "))
+}
+
+/// The function of a line that is a frame of a stack; `None` of one that the unwinder does not vouch for.
+fn frame(line: &str) -> Option<&str> {
+    let parts = FRAME.as_ref()?.captures(line)?;
+    match parts.get(1) {
+        Some(_unreliable) => None,
+        None => parts.get(2).map(|function| function.as_str()),
+    }
+}
+
+fn is_unreliable(line: &str) -> bool {
+    line.trim_start().starts_with("? ")
+}
+
 impl Splat {
-    /// Does the signature of a known issue name this splat?
+    /// Does the signature of a known issue name this splat? It may be a part of its title, of the line that says where
+    /// (`RIP:`), or of the name of a function in its stacks. What the unwinder only found lying on the stack, `? `, and what is
+    /// in every stack names nothing.
     pub fn matches(&self, signature: &str) -> bool {
-        self.title.contains(signature)
-            || self
-                .report
-                .iter()
-                .any(|line| line.contains("RIP: ") && line.contains(signature))
+        let anybodys = |function: &str| ANYBODYS.as_ref().is_some_and(|any| any.is_match(function));
+        self.titles().any(|line| line.contains(signature))
+            || self.report.iter().any(|line| match frame(line) {
+                Some(function) => function.contains(signature) && !anybodys(function),
+                None => line.contains("RIP: 0010:") && line.contains(signature),
+            })
+    }
+
+    /// What a person reads of it: what, where, by which calls. The registers and the rest are in the log's file.
+    pub fn shown(&self) -> Vec<String> {
+        let head = self
+            .report
+            .iter()
+            .take_while(|line| !is_body(line) && frame(line).is_none());
+        let place = self.report.iter().find(|line| line.contains("RIP: 0010:"));
+        let calls: Vec<&String> = self.report.iter().filter(|line| frame(line).is_some()).collect();
+        let trace = "Call Trace:".to_owned();
+        let mut lines: Vec<String> = std::iter::once(&self.title)
+            .chain(head.filter(|line| !line.trim().is_empty() && !is_unreliable(line)))
+            .chain(place)
+            .chain((!calls.is_empty()).then_some(&trace))
+            .chain(calls)
+            .cloned()
+            .collect();
+        if let Some(more) = lines.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+            lines.truncate(SHOWN - 1);
+            lines.push(format!("({} more lines of it are in kernel.log)", more + 1));
+        }
+        lines
+    }
+
+    /// The lines that say what it is.
+    fn titles(&self) -> impl Iterator<Item = &str> {
+        let more = self.report.iter().filter(|line| kind_of(line).is_some());
+        std::iter::once(&self.title).chain(more).map(String::as_str)
+    }
+
+    /// Is `line`, which could be a title and comes before this one's registers and stacks, what its own report says next?
+    fn goes_on_with(&self, kind: SplatKind, line: &str, cut: bool) -> bool {
+        let raised = self.titles().any(is_raised);
+        match kind {
+            SplatKind::Oops => {
+                self.titles().any(is_oops_head)
+                    && !self.titles().any(|line| kind_of(line) == Some(SplatKind::Oops))
+            }
+            // The message of WARN(), `refcount_t: underflow; use-after-free.`, comes before what raised it.
+            SplatKind::Warning | SplatKind::Bug if is_raised(line) && !raised => match self.announces() {
+                Some(file) => line.contains(file),
+                None => cut && !self.is_headed(),
+            },
+            SplatKind::Warning
+            | SplatKind::Bug
+            | SplatKind::Panic
+            | SplatKind::Sanitizer
+            | SplatKind::Lockdep
+            | SplatKind::Rcu
+            | SplatKind::HungTask
+            | SplatKind::Lockup
+            | SplatKind::FilesystemAssertion => false,
+        }
+    }
+
+    /// Is `line`, which could be a title, a remark that reports of this kind make at their end?
+    fn adds(&self, kind: SplatKind, line: &str) -> bool {
+        // kernel/rcu/tree_stall.h:rcu_check_gp_kthread_starvation, kernel/hung_task.c:debug_show_blocker
+        let remark = line.contains("kthread starved") && kind == SplatKind::Rcu
+            || line.contains(" likely owned by ") && kind == SplatKind::HungTask;
+        remark && self.kind == kind
+    }
+
+    /// For a message that is printed just before BUG() or WARN() is called: the file in which that stands
+    /// (`lib/list_debug.c`, `fs/xfs/xfs_message.c:assfail`).
+    fn announces(&self) -> Option<&'static str> {
+        if self.title.contains("Assertion failed") {
+            Some("xfs_message.c")
+        } else if self.title.contains("list_add corruption") || self.title.contains("list_del corruption") {
+            Some("list_debug.c")
+        } else {
+            None
+        }
+    }
+
+    /// Does its title need no other line that says what raised it?
+    fn is_headed(&self) -> bool {
+        is_oops_head(&self.title) || self.kind == SplatKind::Sanitizer
+    }
+
+    /// Is this the last line of its report?
+    fn ends_with(&self, line: &str) -> bool {
+        if line.contains("---[ end ") || line.starts_with("==================") {
+            return true;
+        }
+        // The others have stacks only.
+        let only_a_stack = match self.kind {
+            SplatKind::FilesystemAssertion | SplatKind::Lockdep | SplatKind::Bug => {
+                !self.titles().any(|line| is_raised(line) || is_oops_head(line))
+            }
+            SplatKind::Warning
+            | SplatKind::Oops
+            | SplatKind::Panic
+            | SplatKind::Sanitizer
+            | SplatKind::Rcu
+            | SplatKind::HungTask
+            | SplatKind::Lockup => false,
+        };
+        only_a_stack && line.trim() == "</TASK>"
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DAX_WARNING: &str = "\
-[    9.121] ------------[ cut here ]------------
-[    9.122] WARNING: CPU: 0 PID: 93 at fs/dax.c:380 dax_insert_entry+0x2ab/0x320
-[    9.123] Modules linked in: xfs nd_pmem
-[    9.124] RIP: 0010:dax_insert_entry+0x2ab/0x320
-[    9.125] Call Trace:
-[    9.126]  dax_fault_iter+0x2b2/0x6b0
-[    9.127] ---[ end trace 0000000000000000 ]---
-[    9.128] XFS (pmem0): all is well";
-
-    #[test]
-    fn a_warning_is_one_splat_with_its_place() {
-        let found = find(DAX_WARNING.lines());
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].kind, SplatKind::Warning);
-        assert_eq!(
-            found[0].title,
-            "WARNING: CPU: 0 PID: 93 at fs/dax.c:380 dax_insert_entry+0x2ab/0x320"
-        );
-        assert!(found[0].matches("dax_insert_entry"));
-        assert!(
-            !found[0].matches("dax_fault_iter"),
-            "the call trace is no signature"
-        );
-        assert!(!found[0].report.iter().any(|line| line.contains("all is well")));
-    }
-
-    #[test]
-    fn a_warning_whose_title_names_no_function() {
-        let text = "WARNING: fs/dax.c:452 at 0x0, CPU#1: xfs_io/77\nRIP: 0010:dax_disassociate_entry+0x1/0x2\n---[ end trace 0 ]---";
-        assert!(find(text.lines())[0].matches("dax_disassociate_entry"));
-    }
-
-    #[test]
-    fn every_family_is_noticed() {
-        for (line, kind) in [
-            (
-                "BUG: kernel NULL pointer dereference, address: 0000000000000001",
-                SplatKind::Bug,
-            ),
-            ("Oops: 0000 [#1] PREEMPT SMP NOPTI", SplatKind::Oops),
-            (
-                "general protection fault, probably for non-canonical address 0x1: 0000 [#1]",
-                SplatKind::Oops,
-            ),
-            (
-                "Kernel panic - not syncing: Fatal local machine check",
-                SplatKind::Panic,
-            ),
-            (
-                "BUG: KASAN: slab-use-after-free in xfs_x+0x1/0x2",
-                SplatKind::Sanitizer,
-            ),
-            (
-                "UBSAN: array-index-out-of-bounds in fs/dax.c:1:2",
-                SplatKind::Sanitizer,
-            ),
-            (
-                "WARNING: possible circular locking dependency detected",
-                SplatKind::Lockdep,
-            ),
-            ("WARNING: suspicious RCU usage", SplatKind::Rcu),
-            (
-                "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
-                SplatKind::Rcu,
-            ),
-            ("rcu: INFO: rcu_sched self-detected stall on CPU", SplatKind::Rcu),
-            (
-                "INFO: task umount:123 blocked for more than 120 seconds.",
-                SplatKind::HungTask,
-            ),
-            (
-                "watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [umount:9]",
-                SplatKind::Lockup,
-            ),
-            ("BUG: workqueue lockup - pool cpus=0", SplatKind::Lockup),
-            (
-                "BUG: sleeping function called from invalid context at mm/x.c:1",
-                SplatKind::Bug,
-            ),
-            ("kernel BUG at mm/memory-failure.c:1!", SplatKind::Bug),
-            (
-                "XFS: Assertion failed: 0, file: fs/xfs/xfs_x.c, line: 1",
-                SplatKind::FilesystemAssertion,
-            ),
-            (
-                "XFS (pmem0): Internal error atomic_read(&pag->pag_ref) != 0 at line 194 of file fs/xfs/libxfs/xfs_ag.c.",
-                SplatKind::FilesystemAssertion,
-            ),
-            ("list_del corruption. prev->next should be x", SplatKind::Bug),
-            ("refcount_t: underflow; use-after-free.", SplatKind::Bug),
-        ] {
-            let found = find([line]);
-            assert_eq!(found.first().map(|splat| splat.kind), Some(kind), "{line}");
-        }
-    }
-
-    #[test]
-    fn what_belongs_to_a_memory_error_is_no_splat() {
-        let lines = [
-            "Memory failure: 0x101202: Sending SIGBUS to alice:91 due to hardware memory corruption",
-            "Memory failure: 0x101202: recovery action for dax page: Recovered",
-            "mce: [Hardware Error]: Machine check events logged",
-            "Disabling lock debugging due to kernel taint",
-            "XFS (pmem0): Corruption of on-disk metadata (0x10) detected at xfs_dax_notify_failure+0x3d7/0x430 [xfs] (fs/xfs/xfs_notify_failure.c:169).  Shutting down filesystem.",
-            "XFS (pmem0): DAX enabled. Warning: EXPERIMENTAL, use at your own risk",
-            "nd_pmem namespace0.0: unable to guarantee persistence of writes",
-        ];
-        assert_eq!(find(lines), []);
-    }
-
-    #[test]
-    fn a_panic_inside_an_oops_is_told_too() {
-        let text = "BUG: kernel NULL pointer dereference, address: 0\nOops: 0000 [#1]\nKernel panic - not syncing: Fatal exception";
-        let kinds: Vec<_> = find(text.lines()).into_iter().map(|splat| splat.kind).collect();
-        assert_eq!(kinds, [SplatKind::Bug, SplatKind::Panic]);
-    }
-
-    #[test]
-    fn all_patterns_compile() {
-        assert_eq!(FAMILIES.len(), 11);
-        assert!(INNOCENT.is_some());
-    }
-}
+mod tests;
