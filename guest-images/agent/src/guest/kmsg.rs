@@ -47,10 +47,12 @@ fn parse(record: &str) -> Option<LogRecord> {
     let priority: u64 = fields.next()?.parse().ok()?;
     let sequence = fields.next()?.parse().ok()?;
     let micros = fields.next()?.parse().ok()?;
-    // Lines that begin with a blank are key=value dictionaries, not text.
-    let text = text
-        .lines()
-        .take_while(|line| !line.starts_with(' '))
+    // The message is the first line, and a frame of a stack begins with a blank; the lines after it that do are key=value
+    // dictionaries (kernel/printk/printk.c:msg_add_dict_text).
+    let mut lines = text.lines();
+    let first = lines.next()?;
+    let text = std::iter::once(first)
+        .chain(lines.take_while(|line| !line.starts_with(' ')))
         .collect::<Vec<_>>()
         .join("\n");
     Some(LogRecord {
@@ -74,5 +76,13 @@ mod tests {
         );
         assert_eq!(record.text, "XFS (pmem0): Shutting down.");
         assert_eq!(parse("nonsense"), None);
+    }
+
+    #[test]
+    fn a_frame_of_a_stack_is_a_message() {
+        let record = parse("4,703,1234568,-; xfs_swap_extents+0x1b7/0x900 [xfs]\n SUBSYSTEM=block\n").unwrap();
+        assert_eq!(record.text, " xfs_swap_extents+0x1b7/0x900 [xfs]");
+        // An empty message is one, too.
+        assert_eq!(parse("4,704,1234569,-;\n").unwrap().text, "");
     }
 }
