@@ -328,6 +328,13 @@ impl Scene<'_> {
                 let own = records.partition_point(|record| record.sequence < self.case_log_since);
                 log_before = Some(lines(records.get(..own).unwrap_or_default()).len());
                 log = lines(&records);
+                let lost = lost_records(&records, self.case_log_since);
+                if lost > 0 && matches!(end, End::Completed | End::Stopped) {
+                    end = End::Lost(format!(
+                        "the kernel's log is incomplete: {lost} messages of this case were overwritten before they could be \
+                         read, and what they said is not known; let the case print less, or look into its console.log"
+                    ));
+                }
             }
             Err(error) if answers => end = self.lost(&error).await,
             Err(_) => {}
@@ -356,6 +363,16 @@ impl Scene<'_> {
     }
 }
 
+/// How many records from number `since` on are lacking before the last of these: the kernel counts them without a gap
+/// (`kernel/printk/printk_ringbuffer.c`), and overwrites the oldest when its buffer is full.
+fn lost_records(records: &[LogRecord], since: u64) -> u64 {
+    let own = records.iter().filter(|record| record.sequence >= since);
+    let (lost, _next) = own.fold((0, since), |(lost, next), record| {
+        (lost + (record.sequence - next), record.sequence + 1)
+    });
+    lost
+}
+
 fn lines(records: &[LogRecord]) -> Vec<String> {
     records
         .iter()
@@ -369,5 +386,30 @@ const fn guest_watcher(watcher: Watcher) -> GuestWatcher {
         Watcher::Health => GuestWatcher::Health,
         Watcher::Fanotify => GuestWatcher::Fanotify,
         Watcher::Badblocks => GuestWatcher::Badblocks,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_in_the_numbers_is_a_loss_from_the_cases_first_message_on() {
+        let of = |numbers: &[u64]| -> Vec<LogRecord> {
+            let record = |sequence: &u64| LogRecord {
+                sequence: *sequence,
+                level: 4,
+                micros: 0,
+                text: String::new(),
+            };
+            numbers.iter().map(record).collect()
+        };
+        assert_eq!(lost_records(&of(&[7, 8, 9, 10]), 9), 0);
+        assert_eq!(lost_records(&of(&[]), 9), 0);
+        // What was lost before the case began is not the case's.
+        assert_eq!(lost_records(&of(&[3, 8, 9]), 9), 0);
+        // Overwritten before it was read, and overtaken while it was read.
+        assert_eq!(lost_records(&of(&[20_009, 20_010]), 9), 20_000);
+        assert_eq!(lost_records(&of(&[9, 10, 15]), 9), 4);
     }
 }
