@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn a_frame_of_a_stack_is_a_message() {
-        let record = parse("4,703,1234568,-; xfs_swap_extents+0x1b7/0x900 [xfs]\n SUBSYSTEM=block\n").unwrap();
+        let record =
+            parse("4,703,1234568,-; xfs_swap_extents+0x1b7/0x900 [xfs]\n SUBSYSTEM=block\n").unwrap();
         assert_eq!(record.text, " xfs_swap_extents+0x1b7/0x900 [xfs]");
         // An empty message is one, too.
         assert_eq!(parse("4,704,1234569,-;\n").unwrap().text, "");
