@@ -49,13 +49,17 @@ pub enum Mechanism {
     Badblocks,
 }
 
-/// One thread of one victim.
+/// One thread of one victim, and where it runs into the error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThreadOf {
     /// The victim's name.
     pub victim: String,
     /// The thread's name, as in [`ThreadFacts::name`].
     pub thread: String,
+    /// In which of the victim's mappings, counted from 0.
+    pub map: usize,
+    /// In which page of that: its first byte, counted from the mapping's.
+    pub at: u64,
 }
 
 /// The page that is hit.
@@ -345,8 +349,11 @@ pub struct MappedPage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Entry {
-    /// Not present.
+    /// Not present; a fault would fill it in.
     Absent,
+    /// Not present, and nothing can be faulted in: it leads to ordinary memory that is poisoned, a private copy that was hit
+    /// (`mm/rmap.c:try_to_unmap_one` leaves a `SWP_HWPOISON` entry; `mm/memory.c:do_swap_page` raises VM_FAULT_HWPOISON for it).
+    Poisoned,
     /// Present, and leads to the very page that goes bad.
     Here(Option<EntrySize>),
     /// Present, and leads to another page: a private copy, the page cache of a file that is not DAX.
@@ -358,7 +365,7 @@ impl Entry {
     pub const fn size(self) -> Option<EntrySize> {
         match self {
             Self::Here(size) => size,
-            Self::Absent | Self::Elsewhere => None,
+            Self::Absent | Self::Poisoned | Self::Elsewhere => None,
         }
     }
 }
@@ -390,6 +397,13 @@ impl EntrySize {
 }
 
 impl Facts {
+    /// The page of a thread's own mapping at which it runs into the error; `None` when the page that is hit is not mapped there.
+    pub fn injecting_page(&self, thread: &ThreadOf) -> Option<&MappedPage> {
+        let victim = self.victims.iter().find(|victim| victim.name == thread.victim)?;
+        let mut pages = victim.pages.iter();
+        pages.find(|page| page.map == thread.map && page.at == thread.at)
+    }
+
     /// Whether a part of the page that begins at `page` is in the badblocks already; `None` when that is not known.
     pub fn is_bad(&self, page: DeviceOffset) -> Option<bool> {
         let end = page.0.saturating_add(PAGE_SIZE);

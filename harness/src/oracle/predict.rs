@@ -5,8 +5,8 @@ mod alone;
 
 use super::afterwards::afterwards;
 use super::facts::{
-    Entry, Facts, FilePlace, Filesystem, Injection, InodeKind, Mechanism, MountState, OwnerFacts, ThreadOf,
-    VictimFacts,
+    Facts, FilePlace, Filesystem, Injection, InodeKind, MappedPage, Mechanism, MountState, OwnerFacts,
+    ThreadOf,
 };
 use super::prediction::{
     BadblocksAfter, EventResult, FilesystemAfter, Ground, Handled, InjectorEnd, NotifyCalls, ONE_PAGE, Part,
@@ -140,25 +140,27 @@ impl<'a> Oracle<'a> {
             kind: self.injection.by.kind(),
             region: self.injection.page.region,
             filesystem: self.facts.filesystem,
-            entry: self.injecting_entry(),
+            entry: self.injecting_page().map(|page| page.entry),
+            unwritten: self.is_unwritten_there(),
             bad: self.page().and_then(|page| self.facts.is_bad(page)),
             recovery: self.facts.settings.recovery,
             filter: self.facts.settings.corrupt_filter,
         }
     }
 
-    /// The injecting thread's own entry: the one that is there, if it has several.
-    fn injecting_entry(&self) -> Option<Entry> {
-        let thread = self.injection.by.current()?;
-        let pages = &self.victim(&thread.victim)?.pages;
-        let here = pages.iter().find(|page| matches!(page.entry, Entry::Here(_)));
-        here.or_else(|| pages.iter().find(|page| page.entry == Entry::Absent))
-            .or(pages.first())
-            .map(|page| page.entry)
+    /// The page of the injecting thread's own mapping at which it injects.
+    fn injecting_page(&self) -> Option<&'a MappedPage> {
+        self.facts.injecting_page(self.injection.by.current()?)
     }
 
-    fn victim(&self, name: &str) -> Option<&'a VictimFacts> {
-        self.facts.victims.iter().find(|victim| victim.name == name)
+    /// Whether the file has nothing written where the injecting thread injects.
+    fn is_unwritten_there(&self) -> bool {
+        let Some(page) = self.injecting_page() else {
+            return false;
+        };
+        let owners = self.facts.owners.iter().flatten();
+        let mut there = owners.filter(|owner| self.place(owner) == Some(page.file));
+        there.any(|owner| owner.record.unwritten)
     }
 
     /// `memory_failure_dev_pagemap()`: the filesystem first, then mm alone.

@@ -47,6 +47,12 @@ ENTRANCE: Way => Entrance {
     [Any] |way| way.kind == Kind::MceInjectPassedOver => Entrance::Ends(Ok(()));
         "drivers/acpi/nfit/mce.c:nfit_handle_mce";
         "what was corrected, is not the memory's, or names no usable address is nothing to record, and has no severity either";
+    [Any] |way| way.kind.is_madvise() && way.entry == Some(Entry::Poisoned) => Entrance::Ends(Err(Errno::EFAULT));
+        "mm/memory.c:do_swap_page";
+        "what was there was ordinary memory and is poisoned: a fault raises VM_FAULT_HWPOISON, so madvise finds no page";
+    [Any] |way| way.fault_may_fail() && way.unwritten && !way.is_shut_down() => Entrance::OrdinaryMemory;
+        "fs/dax.c:dax_iomap_pte_fault";
+        "where nothing is written yet a read fault maps the zero page (dax_load_hole), and that is what madvise hits";
     [Any] |way| way.fault_may_fail() && (way.bad == Some(true) || way.is_shut_down()) => Entrance::Ends(Err(Errno::EFAULT));
         "mm/madvise.c:madvise_inject_error";
         "madvise faults the page in first, and that fault fails";
@@ -193,25 +199,38 @@ OWNER: OwnerFacts => Loss {
 table! {
 /// What does mm do alone?
 FALLBACK: Alone => Fallback {
-    [Any] |alone| alone.associated == Some(false) => Fallback::Busy;
+    [Any] |alone| alone.faulted == 0 && alone.doubtful == 0 => Fallback::Busy;
         "fs/dax.c:dax_lock_folio";
         "the page belongs to no file that was faulted in, so nobody can be found";
-    [Any] |alone| alone.associated.is_none() => Fallback::Unknown;
+    [Any] |alone| alone.faulted == 0 => Fallback::Unknown;
         "fs/dax.c:dax_lock_folio";
         "whether an earlier fault has left the page associated with its file cannot be seen";
-    [Since(6, 2)] |alone| alone.files > 1 => Fallback::Busy;
+    [Since(6, 2)] |alone| alone.faulted > 1 => Fallback::Busy;
         "fs/dax.c:dax_associate_entry";
-        "a shared page is counted, not associated with one of its files: nobody can be found, as 6.18 and later say (6.12 takes \
-         the mark of a shared page for a pointer)";
+        "a page that was faulted in at several places is counted, not associated with one of its files: nobody can be found, as \
+         6.18 and later say (6.12 takes the mark of a shared page for a pointer)";
     [Any] |alone| alone.filter => Fallback::Unknown;
         "mm/memory-failure.c:hwpoison_filter";
         "whether the filter lets the page pass depends on its other files";
-    [Before(6, 2)] |alone| alone.files > 1 => Fallback::SomeFile;
+    [Before(6, 2)] |alone| alone.faulted > 1 || alone.doubtful > 0 => Fallback::SomeFile;
         "fs/dax.c:dax_associate_entry";
-        "a shared page is associated with the file through which it was faulted in first, and that cannot be seen";
+        "a shared page is associated with the file through which it was faulted in last, and that cannot be seen";
+    [Before(6, 2)] |_| true => Fallback::OneFile;
+        "fs/dax.c:dax_associate_entry";
+        "the page knows the one file through which it was faulted in, and those who have it in their page table are collected";
+    [Before(6, 15)] |alone| alone.places > 1 && alone.by_injector => Fallback::Busy;
+        "fs/dax.c:dax_page_share_get";
+        "a fault on a block that the filesystem shares marks its page as shared, though nobody else has faulted it in";
+    [Before(6, 15)] |alone| alone.places > 1 => Fallback::Unknown;
+        "fs/dax.c:dax_page_share_get";
+        "whether the one fault came before the block was shared, or marked its page as shared, cannot be seen";
+    [Any] |alone| alone.doubtful > 0 => Fallback::Unknown;
+        "fs/dax.c:dax_folio_make_shared";
+        "whether an earlier fault through another of its files has made the page a shared one cannot be seen";
     [Any] |_| true => Fallback::OneFile;
         "mm/memory-failure.c:mf_generic_kill_procs";
-        "the page knows its one file, and those who have it in their page table are collected";
+        "the page knows the one file through which it was faulted in (dax_associate_entry), whoever else owns the block: those who \
+         have it in their page table are collected";
 }
 }
 

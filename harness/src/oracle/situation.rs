@@ -58,8 +58,10 @@ pub struct Way {
     pub region: Region,
     /// The filesystem.
     pub filesystem: Filesystem,
-    /// The injecting thread's own page-table entry; `None` when it maps no such page, or nobody of ours injects.
+    /// The injecting thread's own page-table entry where it injects; `None` when it maps no such page there, or nobody of ours injects.
     pub entry: Option<Entry>,
+    /// The block is allocated to the file there, and holds no data of it yet.
+    pub unwritten: bool,
     /// Whether the page is in the badblocks already.
     pub bad: Option<bool>,
     /// `vm.memory_failure_recovery`.
@@ -176,13 +178,18 @@ pub enum Loss {
     Unknown,
 }
 
-/// The subject of [`FALLBACK`](super::rules::FALLBACK): the owners that are files' data and not surely without an association, in short.
+/// The subject of [`FALLBACK`](super::rules::FALLBACK): the places of files' data at which the page
+/// lies, in short.
 #[derive(Debug, Clone, Copy)]
 pub struct Alone {
-    /// How many files have the page, as far as facts tell.
-    pub files: usize,
-    /// Whether a fault has associated the page with its file; `None` when it is not known.
-    pub associated: Option<bool>,
+    /// At how many places of files the page lies, as far as facts tell.
+    pub places: usize,
+    /// Through how many of these a fault has associated it.
+    pub faulted: usize,
+    /// Through how many more one may have: the file was mapped once, and whether this page was touched cannot be seen any more.
+    pub doubtful: usize,
+    /// One of them is associated by the injector's own fault, just now.
+    pub by_injector: bool,
     /// `corrupt-filter-enable`.
     pub filter: bool,
 }

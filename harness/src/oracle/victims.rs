@@ -97,10 +97,11 @@ struct Collection<'a> {
 impl<'a> Hit<'a> {
     fn collect(&self, victim: &'a VictimFacts, grounds: &mut Vec<Ground>) -> Collection<'a> {
         let chosen = self.choose(victim, grounds);
-        let present = |page: &&MappedPage| matches!(page.entry, Entry::Here(_));
         let pages = match self.reach {
             Reach::Unknown(why) => Part::Unknown(why.clone()),
-            Reach::Some(why) if victim.pages.iter().any(|page| present(&page)) => Part::Unknown(why.clone()),
+            Reach::Some(why) if victim.pages.iter().any(|page| self.is_listed(victim, page)) => {
+                Part::Unknown(why.clone())
+            }
             Reach::Some(_) => Part::Known(Vec::new()),
             Reach::Places { places, .. } => Part::Known(
                 places
@@ -141,41 +142,28 @@ impl<'a> Hit<'a> {
     /// Whether a page is on the list. What madvise faults in has an entry by then.
     fn is_listed(&self, victim: &VictimFacts, page: &MappedPage) -> bool {
         match page.entry {
-            Entry::Here(_) => !self.is_taken(victim, page),
-            Entry::Absent => self.faults_in(victim) == Some(page.file),
-            Entry::Elsewhere => false,
+            Entry::Here(_) => !self.is_taken(page),
+            Entry::Absent => self.faulted_in().is_some_and(|faulted| {
+                self.current_in(victim).is_some() && (faulted.map, faulted.at) == (page.map, page.at)
+            }),
+            Entry::Poisoned | Entry::Elsewhere => false,
         }
     }
 
-    /// The page that madvise faults in, because this victim injects and has it nowhere.
-    fn faults_in(&self, victim: &VictimFacts) -> Option<FilePlace> {
-        self.current_in(victim)?;
-        let has_it = victim
-            .pages
-            .iter()
-            .any(|page| matches!(page.entry, Entry::Here(_)));
-        let absent = victim.pages.iter().find(|page| page.entry == Entry::Absent);
-        absent.filter(|_| !has_it).map(|page| page.file)
+    /// The page that madvise faults in, because the injecting victim has nothing where it injects.
+    fn faulted_in(&self) -> Option<&'a MappedPage> {
+        let page = self.facts.injecting_page(self.by.current()?)?;
+        (page.entry == Entry::Absent).then_some(page)
     }
 
-    /// Whether a victim loses its entry to the injector's own fault, before any list is made.
-    fn is_taken(&self, victim: &VictimFacts, page: &MappedPage) -> bool {
+    /// Whether an entry is lost to the injector's own fault, before any list is made: one of the injector's own as well, in
+    /// another of its mappings.
+    fn is_taken(&self, page: &MappedPage) -> bool {
         let shared = self.facts.owners.as_ref().is_some_and(|owners| owners.len() > 1);
-        let Some(injector) = self
-            .by
-            .current()
-            .filter(|_| shared && READ_FAULT_UNMAPS.contain(self.kernel))
-        else {
-            return false;
-        };
-        let injecting = self
-            .facts
-            .victims
-            .iter()
-            .find(|other| other.name == injector.victim);
-        injector.victim != victim.name
+        shared
+            && READ_FAULT_UNMAPS.contain(self.kernel)
             && matches!(page.entry, Entry::Here(_))
-            && injecting.and_then(|injecting| self.faults_in(injecting)) == Some(page.file)
+            && self.faulted_in().is_some_and(|faulted| faulted.file == page.file)
     }
 
     fn fate(&self, of: &Collection, all: &[Collection], grounds: &mut Vec<Ground>) -> Part<Fate> {
@@ -278,7 +266,7 @@ impl<'a> Hit<'a> {
             at: page.at,
             gone: if consumes {
                 Part::Unknown("it may touch the page again at once".to_owned())
-            } else if self.is_taken(victim, page) {
+            } else if self.is_taken(page) {
                 Part::Known(true)
             } else {
                 collected(page.file, all)
@@ -313,12 +301,13 @@ impl<'a> Hit<'a> {
                 Entry::Here(None) => format!("present at {:#x} ({wish})", page.address),
                 Entry::Absent if collected => format!("not present at {:#x} before ({wish})", page.address),
                 Entry::Absent => format!("not present at {:#x} ({wish})", page.address),
+                Entry::Poisoned => format!("lost at {:#x} to an earlier error ({wish})", page.address),
                 Entry::Elsewhere if page.private => {
                     format!("at {:#x} a private copy of its own ({wish})", page.address)
                 }
                 Entry::Elsewhere => format!("at {:#x} another page ({wish})", page.address),
             };
-            let taken = if self.is_taken(victim, page) {
+            let taken = if self.is_taken(page) {
                 " until the injector's fault took its entry away"
             } else {
                 ""

@@ -257,7 +257,9 @@ fn mapped_page(covering: &Covering, seen: &call::VictimFacts, victim: &Victim) -
             offset: FileOffset(mapped.offset.0 + at),
         },
         private,
-        entry: if !covering.entry.present {
+        entry: if covering.entry.swapped {
+            Entry::Poisoned
+        } else if !covering.entry.present {
             Entry::Absent
         } else if covering.copied {
             Entry::Elsewhere

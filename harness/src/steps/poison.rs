@@ -81,13 +81,15 @@ impl Scene<'_> {
             }
             _ => None,
         };
-        let thread = victim.map(|victim| ThreadOf {
-            victim: victim.name.clone(),
+        let thread = victim.map(|by| ThreadOf {
+            victim: by.name.clone(),
             // The thread that spins bears the victim's own name.
             thread: match spinner {
-                Some(_) => victim.name.clone(),
+                Some(_) => by.name.clone(),
                 None => MAIN_THREAD.to_owned(),
             },
+            map: spot(by.place).mapping,
+            at: spot(by.place).offset.page().0,
         });
         let injection = told(by, page, thread).ok_or_else(|| {
             Trouble::Harness(format!(

@@ -123,6 +123,9 @@ pub enum SizeProof {
 pub struct PageEntry {
     /// Bit 63.
     pub present: bool,
+    /// Bit 62: nothing is present, and yet the entry is not empty (`fs/proc/task_mmu.c:pte_to_pagemap_entry`). In a guest without
+    /// swap space it leads to ordinary memory that is poisoned (`SWP_HWPOISON`), and nothing is faulted in there any more.
+    pub swapped: bool,
     /// Bits 0–54, as an address; `None` when not present.
     pub physical: Option<GuestPhysical>,
 }

@@ -117,10 +117,12 @@ impl Tables {
 
 fn parse(word: u64) -> PageEntry {
     const PRESENT: u64 = 1 << 63;
+    const SWAPPED: u64 = 1 << 62;
     const PFN: u64 = (1 << 55) - 1;
     let present = word & PRESENT != 0;
     PageEntry {
         present,
+        swapped: word & SWAPPED != 0,
         physical: present.then_some(GuestPhysical((word & PFN) * PAGE_SIZE)),
     }
 }

@@ -49,6 +49,7 @@ fn what_the_case_does_not_say_the_oracle_does() {
                 let bob = after.victims.get_mut("bob").unwrap();
                 bob.pages[0].entry = PageEntry {
                     present: true,
+                    swapped: false,
                     physical: Some(PHYSICAL),
                 };
             }),

@@ -20,6 +20,7 @@ fn a_page_is_present_or_not() {
                 at: 8192,
                 entry: entry.map(|present| PageEntry {
                     present,
+                    swapped: false,
                     physical: None,
                 }),
             }];

@@ -244,6 +244,7 @@ pub(super) fn hit() -> Hit {
                 at: 4096,
                 entry: PageEntry {
                     present: false,
+                    swapped: false,
                     physical: None,
                 },
             })

@@ -22,34 +22,40 @@ impl Oracle<'_> {
             .filter_map(|(owner, ..)| Some((owner, self.place(owner)?)))
             .collect();
         // Whoever has the page shows a file that has it, should GETFSMAP and FIEMAP not know of it.
-        let shown: BTreeSet<FilePlace> = self
+        let shown = self
             .facts
             .victims
             .iter()
             .flat_map(|victim| &victim.pages)
             .filter(|page| matches!(page.entry, Entry::Here(_)))
-            .map(|page| page.file)
+            .map(|page| page.file);
+        // Before anything else the injector's own fault associates the page with its file.
+        let by_injector = self.injecting_page().filter(|_| self.way().faults());
+        let seen = files
+            .iter()
+            .filter(|(owner, _)| owner.faulted == Some(true))
+            .map(|(_, place)| *place);
+        let faulted: BTreeSet<FilePlace> = seen
+            .chain(shown)
+            .chain(by_injector.map(|page| page.file))
+            .collect();
+        let doubtful: BTreeSet<FilePlace> = files
+            .iter()
+            .filter(|(owner, place)| owner.faulted.is_none() && !faulted.contains(place))
+            .map(|(_, place)| *place)
             .collect();
         let places: BTreeSet<FilePlace> = files
             .iter()
             .map(|(_, place)| *place)
-            .chain(shown.iter().copied())
+            .chain(faulted.iter().copied())
             .collect();
-        let associated = if self.way().faults() {
-            // By the injector's own fault, before anything else.
-            Some(true)
-        } else if mounted && self.facts.owners.is_none() {
-            None
-        } else if files.iter().any(|(owner, _)| owner.faulted == Some(true)) || !shown.is_empty() {
-            Some(true)
-        } else if files.iter().all(|(owner, _)| owner.faulted == Some(false)) {
-            Some(false)
-        } else {
-            None
-        };
+        // A mounted filesystem that could not be asked may have more of them than these.
+        let unasked = usize::from(mounted && self.facts.owners.is_none());
         let alone = Alone {
-            files: places.len(),
-            associated,
+            places: places.len() + unasked,
+            faulted: faulted.len(),
+            doubtful: doubtful.len() + unasked,
+            by_injector: by_injector.is_some(),
             filter: self.facts.settings.corrupt_filter,
         };
         let Some(rule) = self.rule("mm alone", FALLBACK, &alone) else {
@@ -59,7 +65,7 @@ impl Oracle<'_> {
             Fallback::Busy => Outcome::quiet(Some(Err(Errno::EBUSY)), notify),
             Fallback::OneFile => Outcome {
                 reach: Reach::Places {
-                    places: places.into_iter().collect(),
+                    places: faulted.into_iter().collect(),
                     told: self.told_by_page(),
                 },
                 ..Outcome::quiet(Some(Ok(())), notify)

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Character devices: nobody but mm, and addresses that begin where a page of the device does.
 
-use super::world::{
-    A, HERE, HERE_2M, World, already_bad, consumed_by, default, device, early, late, madvise, page,
-};
+use super::world::{A, HERE, HERE_2M, World, already_bad, default, device, early, late, main_of, page};
 use super::{ALL, Row, row};
-use crate::oracle::facts::{Entry, EntrySize, MappedPage, Mechanism};
+use crate::oracle::facts::{Entry, EntrySize, MappedPage, Mechanism, ThreadOf};
 
 const RECOVERED: &str =
     "injector ok, notify never, unmounted, badblocks same, event Recovered, corrupted 4096";
@@ -19,6 +17,14 @@ fn second(entry: Entry) -> MappedPage {
         at: 0x30_1000,
         address: 0x7f00_0030_1000,
         ..page(A, entry)
+    }
+}
+
+/// A victim that runs into the error at its [`second`].
+fn at_second(victim: &str) -> ThreadOf {
+    ThreadOf {
+        at: second(HERE).at,
+        ..main_of(victim)
     }
 }
 
@@ -60,14 +66,14 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         row(
             "character device: consumed",
-            everybody().by(consumed_by("carol")),
+            everybody().by(Mechanism::ActionRequired(at_second("carol"))),
             ALL,
             "alice: -, bob: AO at 2MiB, lsb 21, carol: AR at 2MiB, lsb 21, dave: -, gone: alice bob, gone? carol",
             RECOVERED_MCE,
         ),
         row(
             "character device: madvise",
-            everybody().by(madvise("alice")),
+            everybody().by(Mechanism::MadviseHwpoison(at_second("alice"))),
             ALL,
             "alice: AR at 2MiB, lsb 21, bob: AO at 2MiB, lsb 21, carol: -, dave: -, gone: alice bob carol",
             RECOVERED,
@@ -75,7 +81,7 @@ pub(super) fn rows() -> Vec<Row> {
         row(
             "character device: madvise faults in what is bad, too",
             device(EntrySize::Pmd, None)
-                .by(madvise("alice"))
+                .by(Mechanism::MadviseHwpoison(at_second("alice")))
                 .with(already_bad)
                 .victims([default("alice", [second(Entry::Absent)])]),
             ALL,

@@ -2,7 +2,8 @@
 //! What injectors get, and what each mechanism leaves behind.
 
 use super::world::{
-    A, HERE, already_bad, consumed_by, default, early, file, late, madvise, main_of, page, special, world,
+    A, B, HERE, already_bad, consumed_by, default, early, file, fork_of, late, madvise, main_of, page,
+    special, world,
 };
 use super::{ALL, RECOVERED, RECOVERED_MCE, Row, SHUT_DOWN, row};
 use crate::oracle::facts::{Entry, Mechanism, MemoryKind, MountState, Region};
@@ -213,6 +214,52 @@ fn odd_ones() -> Vec<Row> {
             ALL,
             "alice: ?",
             unknown,
+        ),
+        row(
+            "madvise where a private copy was hit before",
+            world([file(A)])
+                .by(madvise("alice"))
+                .victims([default("alice", [page(A, Entry::Poisoned)])]),
+            ALL,
+            "alice: -",
+            but("EFAULT"),
+        ),
+        row(
+            "soft offline where a private copy was hit before",
+            world([file(A)])
+                .by(Mechanism::MadviseSoftOffline(main_of("alice")))
+                .victims([default("alice", [page(A, Entry::Poisoned)])]),
+            ALL,
+            "alice: -",
+            but("EFAULT"),
+        ),
+        row(
+            "a consumer whose private copy was hit before",
+            world([file(A)])
+                .by(consumed_by("alice"))
+                .victims([default("alice", [page(A, Entry::Poisoned)])]),
+            ALL,
+            "alice: ?",
+            unknown,
+        ),
+        row(
+            "madvise meets the zero page where nothing is written",
+            world([fork_of(A, |record| record.unwritten = true), file(B)])
+                .by(madvise("alice"))
+                .victims([default("alice", [page(A, Entry::Absent)])]),
+            ALL,
+            "alice: ?",
+            "injector ?, notify never, up, badblocks same, event ?, corrupted ?",
+        ),
+        row(
+            "the zero page of an unwritten block that is bad",
+            world([fork_of(A, |record| record.unwritten = true)])
+                .by(Mechanism::MadviseSoftOffline(main_of("alice")))
+                .with(already_bad)
+                .victims([default("alice", [page(A, Entry::Absent)])]),
+            ALL,
+            "alice: ?",
+            "injector ?, notify never, up, badblocks same, event ?, corrupted ?",
         ),
         row(
             "a consumer that has not got the page",

@@ -2,10 +2,10 @@
 //! Who answers: the filesystem, nobody, or mm alone; by device.
 
 use super::world::{
-    A, B, HERE, consumed_by, default, early, faulted, file, file_that, madvise, page, special, world,
+    A, B, C, HERE, consumed_by, default, early, faulted, file, file_that, late, madvise, page, special, world,
 };
 use super::{ALL, NEW, OLD, RECOVERED, Row, SHUT_DOWN, V6_1, V6_12, V6_18, V7_2, row};
-use crate::oracle::facts::{Disposition, Entry, Mechanism, MountState, Region, Stack};
+use crate::oracle::facts::{Disposition, Entry, Mechanism, MountState, OwnerFacts, Region, Stack};
 use guest_agent::call::SpaceOwner;
 
 const BUSY_UNASKED: &str = "injector EBUSY, notify never, up, badblocks same, event Failed, corrupted 4096";
@@ -91,7 +91,7 @@ fn fallbacks() -> Vec<Row> {
         ),
         row(
             "madvise, rmapbt=0, shared: EBUSY, never EOPNOTSUPP",
-            world([file(A), file(B)])
+            world([file(A), faulted(B, true)])
                 .without_rmapbt()
                 .by(madvise("alice"))
                 .victims([default("alice", [page(A, HERE)])]),
@@ -117,7 +117,7 @@ fn fallbacks() -> Vec<Row> {
                 .with(|facts| facts.owners = None)
                 .mounted(|mounted| mounted.state = MountState::ShutDown)
                 .victims([alice_a()]),
-            ALL,
+            NEW,
             "alice: ?",
             "injector ?, notify -EOPNOTSUPP, shut down, badblocks same, event ?, corrupted ?",
         ),
@@ -288,6 +288,95 @@ fn devices() -> Vec<Row> {
     ]
 }
 
+/// Below device-mapper, where pages alone tell who has a block of several files.
+fn shared_alone() -> Vec<Row> {
+    let mapper = |owners: &[OwnerFacts]| {
+        world(owners.iter().cloned()).mounted(|mounted| mounted.stack = Stack::DeviceMapper)
+    };
+    let one_of_two = || {
+        mapper(&[faulted(A, false), file(B)]).victims([
+            early("alice", [page(B, HERE)]),
+            late("bob", [page(B, HERE)]),
+            early("carol", [page(B, Entry::Absent)]),
+        ])
+    };
+    let absent_in_b = |other| {
+        mapper(&[other, file(B)])
+            .by(madvise("alice"))
+            .victims([default("alice", [page(B, Entry::Absent)])])
+    };
+    let unknown = "injector ?, notify never, up, badblocks same, event ?, corrupted ?";
+    vec![
+        row(
+            "shared, faulted in through one file: that one's page, to mm",
+            one_of_two(),
+            &[V6_1, V6_18, V7_2],
+            "alice: AO, bob: -, carol: -, gone: alice bob",
+            KILLED_UNASKED,
+        ),
+        row(
+            "shared, faulted in through one file, before that or since",
+            one_of_two(),
+            &[V6_12],
+            "alice: ?, bob: ?, carol: -",
+            unknown,
+        ),
+        row(
+            "shared, in one file now, once perhaps in the other",
+            mapper(&[file(A), file(B)]).victims([early("alice", [page(B, HERE)])]),
+            NEW,
+            "alice: ?",
+            unknown,
+        ),
+        row(
+            "shared by three, faulted in through two",
+            mapper(&[faulted(A, false), file(B), file(C)])
+                .victims([early("alice", [page(B, HERE)]), early("bob", [page(C, HERE)])]),
+            NEW,
+            "alice: -, bob: -",
+            BUSY_UNASKED,
+        ),
+        row(
+            "shared by three, faulted in through none",
+            mapper(&[faulted(A, false), faulted(B, false), faulted(C, false)]),
+            ALL,
+            "",
+            BUSY_UNASKED,
+        ),
+        row(
+            "shared, the injector's fault is the first",
+            absent_in_b(faulted(A, false)),
+            &[V6_1, V6_18, V7_2],
+            "alice: AR at 4KiB",
+            KILLED_UNASKED,
+        ),
+        row(
+            "shared, the injector's fault is the first, and says that the block is shared",
+            absent_in_b(faulted(A, false)),
+            &[V6_12],
+            "alice: -",
+            BUSY_UNASKED,
+        ),
+        row(
+            "shared, the injector's fault is the second: 6.1 forgets the first or keeps it",
+            absent_in_b(faulted(A, true)),
+            OLD,
+            "alice: ?",
+            KILLED_UNASKED,
+        ),
+        row(
+            "shared, the injector's fault is the second",
+            absent_in_b(faulted(A, true)),
+            NEW,
+            "alice: -",
+            BUSY_UNASKED,
+        ),
+    ]
+}
+
 pub(super) fn rows() -> Vec<Row> {
-    [fallbacks(), devices()].into_iter().flatten().collect()
+    [fallbacks(), shared_alone(), devices()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

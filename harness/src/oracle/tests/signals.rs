@@ -3,7 +3,7 @@
 
 use super::world::{
     A, B, C, HERE, HERE_2M, blocking, consumed_by, default, early, faulted, file, fork_of, late, madvise,
-    page, page_in, thread, victim, with_sigbus, world,
+    main_of, page, page_in, thread, victim, with_sigbus, world,
 };
 use super::{ALL, NEW, OLD, RECOVERED, RECOVERED_MCE, Row, row};
 use crate::oracle::facts::{Disposition, Entry, FilePlace, Mechanism, Region, ThreadOf, VictimFacts};
@@ -284,6 +284,7 @@ fn told() -> Vec<Row> {
                 .by(Mechanism::MadviseHwpoison(ThreadOf {
                     victim: "alice".into(),
                     thread: "worker".into(),
+                    ..main_of("alice")
                 }))
                 .victims([two_threads(KillPolicy::Early, KillPolicy::Late)]),
             ALL,
@@ -467,6 +468,63 @@ fn others() -> Vec<Row> {
             ]),
             OLD,
             "alice: AR at 4KiB, bob: AO, gone: bob",
+            RECOVERED,
+        ),
+        row(
+            "madvise faults in the place where it injects, and no other of the file that has the block too",
+            world([file(A), second_extent()])
+                .by(Mechanism::MadviseHwpoison(ThreadOf {
+                    at: 0x8_1000,
+                    ..main_of("alice")
+                }))
+                .victims([default(
+                    "alice",
+                    [page(A, Entry::Absent), twice_in_a(Entry::Absent)],
+                )]),
+            ALL,
+            "alice: AR at 516KiB",
+            RECOVERED,
+        ),
+        row(
+            "one block twice in a file: both places go, the early ones of both are told",
+            world([file(A), second_extent()])
+                .by(consumed_by("alice"))
+                .victims([
+                    late("alice", [page(A, HERE), twice_in_a(Entry::Absent)]),
+                    early("bob", [page(A, HERE)]),
+                    early("carol", [twice_in_a(HERE)]),
+                    late("dave", [twice_in_a(HERE)]),
+                ]),
+            ALL,
+            "alice: AR, bob: AO, carol: AO at 516KiB, lsb 12, dave: -, gone: bob carol dave, gone? alice",
+            RECOVERED_MCE,
+        ),
+        row(
+            "madvise faults in what its process has in another mapping",
+            unshared()
+                .by(madvise("alice"))
+                .victims([default("alice", [page(A, Entry::Absent), page_in(1, A, HERE)])]),
+            ALL,
+            "alice: one of (AR at 4KiB | AR at 4KiB of mapping 1, lsb 12), gone: alice",
+            RECOVERED,
+        ),
+        row(
+            "its own fault takes the entry of the other mapping away where the block is shared",
+            shared()
+                .by(madvise("alice"))
+                .victims([default("alice", [page(A, Entry::Absent), page_in(1, A, HERE)])]),
+            NEW,
+            "alice: AR at 4KiB, gone: alice",
+            RECOVERED,
+        ),
+        row(
+            "the private copy was hit before: the file's page is not its any more",
+            unshared().victims([
+                early("alice", [page(A, Entry::Poisoned)]),
+                early("bob", [page(A, HERE)]),
+            ]),
+            ALL,
+            "alice: -, bob: AO, gone: bob",
             RECOVERED,
         ),
         row(

@@ -265,10 +265,13 @@ pub(super) fn with_sigbus(victim: VictimFacts, sigbus: Disposition) -> VictimFac
     VictimFacts { sigbus, ..victim }
 }
 
+/// The main thread, at [`page`] of its first mapping.
 pub(super) fn main_of(victim: &str) -> ThreadOf {
     ThreadOf {
         victim: victim.to_owned(),
         thread: MAIN_THREAD.to_owned(),
+        map: 0,
+        at: 0x1000,
     }
 }
 

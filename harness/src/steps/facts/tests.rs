@@ -129,6 +129,7 @@ fn page(present: bool, copied: bool) -> PageFacts {
             },
             entry: PageEntry {
                 present,
+                swapped: false,
                 physical: present.then_some(PHYSICAL),
             },
             size: present.then_some(ProvedSize {
@@ -202,6 +203,11 @@ fn whoever_has_the_page_has_it_by_an_entry_of_some_size() {
     assert_eq!(entry(&page(true, false)), Entry::Here(Some(EntrySize::Pmd)));
     assert_eq!(entry(&page(true, true)), Entry::Elsewhere);
     assert_eq!(entry(&page(false, false)), Entry::Absent);
+    let mut lost = page(false, false);
+    if let Answer::Done(mapped) = &mut lost.mapped {
+        mapped[0].entry.swapped = true;
+    }
+    assert_eq!(entry(&lost), Entry::Poisoned);
     let mapped = plain(&said(|_| {}), &page(true, false)).victims[0].pages[0];
     assert_eq!((mapped.address, mapped.at), (0x7f00_0000_1000, 0x1000));
     assert_eq!(
