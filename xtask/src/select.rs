@@ -45,8 +45,9 @@ pub(crate) fn cases(flags: &CaseFlags) -> Result<Vec<Case>, Stopped> {
     }
     if faults.is_empty() {
         cases.sort_by(|one, other| one.id.cmp(&other.id));
-        cases.dedup_by(|one, other| one.id == other.id && one.path == other.path);
-        return Ok(cases);
+        let file = |case: &Case| case.path.canonicalize().unwrap_or_else(|_| case.path.clone());
+        cases.dedup_by(|one, other| one.id == other.id && file(one) == file(other));
+        return once(cases);
     }
     let files = if faults.len() == 1 {
         "a case file is".to_owned()
@@ -54,6 +55,20 @@ pub(crate) fn cases(flags: &CaseFlags) -> Result<Vec<Case>, Stopped> {
         format!("{} case files are", faults.len())
     };
     Err(Stopped::usage(anyhow!("{files} wrong\n\n{}", faults.join("\n"))))
+}
+
+/// The cases, if no two of them have one name: they would share one folder of evidence, and nothing that is said of the name
+/// would tell of which.
+fn once(cases: Vec<Case>) -> Result<Vec<Case>, Stopped> {
+    match cases.windows(2).find(|pair| pair[0].id == pair[1].id) {
+        Some([one, other]) => Err(Stopped::usage(anyhow!(
+            "two cases are called `{}`: {} and {}; rename one, or run them one after the other",
+            one.id,
+            one.path.display(),
+            other.path.display()
+        ))),
+        _ => Ok(cases),
+    }
 }
 
 fn take(

@@ -169,6 +169,24 @@ fn the_repositorys_own_cases_are_right() {
         .is(0, &["case files, all of them right"]);
 }
 
+/// Two cases of one name would write into one folder of evidence.
+#[test]
+fn two_cases_of_one_name_are_refused() {
+    let place = Place::new();
+    let case = "summary: s\nwhy: w\ntemplate: xfs\nsteps:\n  - expect: { filesystem: up }\n";
+    for folder in ["one", "two"] {
+        fs::create_dir(place.path(folder)).unwrap();
+        place.file(&format!("{folder}/same.yaml"), case);
+    }
+    let twice = place.run(&["check", "./one", "./two"]);
+    twice.is(
+        2,
+        &["two cases are called `same`", "one/same.yaml", "two/same.yaml"],
+    );
+    // One file by two ways is one case.
+    place.run(&["check", "./one", "one/same.yaml"]).is(0, &["1 case"]);
+}
+
 #[test]
 fn what_matches_no_case_is_not_called_right() {
     let nothing = Place::new().run(&["check", "no-such-case"]);
