@@ -39,7 +39,7 @@ steps:
   - expect:   { run: "echo ${MOUNT}", status: 1, output: { has: z } }
   - expect:   { read: { file: a }, contains: { sha256: 00 } }
 known_issues:
-  - { kernel: "<6.2", splat: [a, b], because: c, when: { policy: late } }
+  - { kernel: "<6.2", splat: [dax_a, dax_b], because: c, when: { policy: late } }
 "#;
 
 fn read(id: &CaseId, source: &str) {

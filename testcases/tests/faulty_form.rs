@@ -49,7 +49,7 @@ steps:
   - write: { file: a, size: 2MiB, fill: 0x5a }
   - expect: { filesystem: up }
 known_issues:
-  - { kernel: "<6.2", splatt: x, because: y }
+  - { kernel: "<6.2", splatt: dax_x, because: y }
 "#
         .trim_start(),
         &[
@@ -350,7 +350,7 @@ steps:
   - write: { file: a, size: 2MiB, fill: 0x5a }
   - expect: { filesystem: up }
 known_issues:
-  - { kernel: ">6.5, <6.1", splat: x, because: y }
+  - { kernel: ">6.5, <6.1", splat: dax_x, because: y }
 "#
         .trim_start(),
         &[
@@ -378,7 +378,7 @@ known_issues:
         .trim_start(),
         &[
             "8:5 a known issue needs a `splat` or a `finding`, or any failure would be excused by it => `splat:` is a part of what the kernel prints, `finding:` a part of what the judge finds",
-            "10:30 this text is empty => say something, it is what people read",
+            "10:30 this text is empty => name the function that complains, such as `dax_insert_entry`",
         ],
     );
 }

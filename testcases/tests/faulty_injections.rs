@@ -135,7 +135,7 @@ fn expectations_that_say_nothing() {
   - expect: { log: {}, page_flags: {} }
   - expect: { log: { has: ["*"] } }
   - expect: { log: "{nobody" }
-  - expect: { log: { has: x, lacks: [y, x] } }
+  - expect: { log: { has: x1, lacks: [y1, x1] } }
   - expect: { page_flags: { has: [hwpoison], lacks: [hwpoison] } }
   - expect: { files: { a: {} } }
   - expect: { watched: { health: { lacks: [media] } } }
@@ -156,7 +156,7 @@ fn expectations_that_say_nothing() {
             "9:36 this says nothing => write `has: [hwpoison]` or `lacks: [hwpoison]`",
             "10:28 `*` is found in every line => say what the line has",
             "11:20 `{nobody` begins no placeholder => write `{pfn}`, a victim's `{alice}` or `{alice.pid}`, or `{{` for a brace",
-            "12:41 the same is expected to be there and not to be there => take one of the two away",
+            "12:43 the same is expected to be there and not to be there => take one of the two away",
             "13:54 the same is expected to be there and not to be there => take one of the two away",
             "14:27 this says nothing => add one of `size`, `dax`, `shared`, `extents`, `unwritten`",
             "15:43 what is not there may only be late => write under `has` what the watcher is told in any case; then what it was not told by then is looked at",

@@ -366,16 +366,16 @@ steps:
   - expect: { filesystem: up }
 known_issues:
   - { kernel: "<6.2", splat: [], because: y }
-  - { kernel: "<6.2", splat: [a, 1], because: y }
-  - { kernel: "<6.2", splat: a, because: y, when: { policy: x } }
-  - { kernel: "<6.2", splat: a, because: y, when: { kernel: "<6.1" } }
+  - { kernel: "<6.2", splat: [dax_a, 1], because: y }
+  - { kernel: "<6.2", splat: dax_a, because: y, when: { policy: x } }
+  - { kernel: "<6.2", splat: dax_a, because: y, when: { kernel: "<6.1" } }
 "#
         .trim_start(),
         &[
             "7:5 a known issue needs a `splat` or a `finding`, or any failure would be excused by it => `splat:` is a part of what the kernel prints, `finding:` a part of what the judge finds",
-            "8:34 expected text, found the number `1` => write text",
-            "9:53 there is no parameter `policy` => name one of the parameters",
-            "10:53 there is no parameter `kernel` => name one of the parameters",
+            "8:38 expected a part of what the kernel prints, such as `dax_insert_entry`, found the number `1` => write a part of what the kernel prints, such as `dax_insert_entry`",
+            "9:57 there is no parameter `policy` => name one of the parameters",
+            "10:57 there is no parameter `kernel` => name one of the parameters",
         ],
     );
 }

@@ -279,7 +279,7 @@ steps:
   - write: { file: a, size: 2MiB, fill: 0x5a }
   - expect: { filesystem: up }
 known_issues:
-  - { kernel: "<6.2", splat: x, because: y }
+  - { kernel: "<6.2", splat: dax_x, because: y }
 "#
         .trim_start(),
         &[

@@ -30,7 +30,7 @@ steps:
   - when:   { policy: late, kernel: "<6.5" }
     expect: { run: "echo $${policy} ${MOUNT} ${policy}", status: 0 }
 known_issues:
-  - { kernel: "<6.2", splat: [a, b], because: "of ${policy}" }
+  - { kernel: "<6.2", splat: [dax_a, dax_b], because: "of ${policy}" }
   - { kernel: "<6.2", finding: c, because: y, when: { policy: early } }
 "#;
 
@@ -93,11 +93,11 @@ fn known_issues_are_those_of_the_case() {
     assert_eq!(
         issues(0),
         [
-            r#"18: ["a", "b"] [] of early"#.to_owned(),
+            r#"18: ["dax_a", "dax_b"] [] of early"#.to_owned(),
             r#"19: [] ["c"] y"#.to_owned()
         ]
     );
-    assert_eq!(issues(2), [r#"18: ["a", "b"] [] of late"#.to_owned()]);
+    assert_eq!(issues(2), [r#"18: ["dax_a", "dax_b"] [] of late"#.to_owned()]);
 }
 
 #[test]

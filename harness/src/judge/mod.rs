@@ -138,5 +138,6 @@ fn untestable(case: &Case, evidence: &Evidence) -> Option<String> {
     });
     impossible
         .or_else(|| checks::unseeable(case, &evidence.blind))
+        .or_else(|| checks::fieldless(case, evidence))
         .or_else(|| checks::invisible_flags(case, evidence))
 }

@@ -167,7 +167,7 @@ pub(crate) fn ended(ended: Ended) -> String {
 /// The signals that a case foretells.
 pub(super) fn expected(signals: &[SignalExpectation]) -> String {
     let one = |signal: &SignalExpectation| {
-        let lsb = signal.lsb.map_or(String::new(), |lsb| format!(", lsb {lsb}"));
+        let lsb = signal.lsb;
         let thread = signal
             .thread
             .as_ref()

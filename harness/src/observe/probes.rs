@@ -292,6 +292,29 @@ mod tests {
         );
     }
 
+    /// What cases may ask for is what is traced: the checker of cases has the list, and refuses all else.
+    #[test]
+    fn cases_know_what_is_traced() {
+        let known: Vec<&str> = testcases::TracedEvent::ALL
+            .iter()
+            .map(|event| event.name)
+            .collect();
+        let mut traced = traced_events();
+        traced.sort_unstable();
+        let mut sorted = known.clone();
+        sorted.sort_unstable();
+        assert_eq!(traced, sorted);
+        for probe in request().kprobes {
+            let mut words = probe.split([' ', ':']);
+            let name = words.nth(1).unwrap();
+            let fields: Vec<&str> = words
+                .filter_map(|word| word.split_once('=').map(|(field, _)| field))
+                .collect();
+            let event = testcases::TracedEvent::of_name(name).unwrap();
+            assert_eq!(event.fields, fields, "{name}");
+        }
+    }
+
     #[test]
     fn what_cannot_be_seen_is_known() {
         let blind = Blind::from_unavailable(&["r:taster_nfit_ret nfit_handle_mce ret: No such file".into()]);

@@ -7,8 +7,9 @@ use super::Walk;
 use super::victims::Victim;
 use crate::diagnostic::Diagnostic;
 use crate::model::{
-    BadRange, Contents, DeadlySignal, Disposition, FieldValue, FilesystemState, Lines, Mechanism, Operation,
-    Outcome, SignalExpectation, StateExpectation, WriteRange, WriteSource,
+    BadRange, BusCode, Contents, DeadlySignal, Disposition, FieldValue, FilesystemState, Lines, Mechanism,
+    Operation, Outcome, SignalExpectation, StateExpectation, TraceExpectation, TracedEvent, WriteRange,
+    WriteSource,
 };
 use crate::suggest;
 use crate::syntax::{Kind, Node};
@@ -47,6 +48,7 @@ impl Walk<'_> {
         let trace = node.at("trace");
         for (index, event) in state.trace.iter().enumerate() {
             let node = one_of(trace, index);
+            self.found.extend(untraced(event, node));
             if let Some(glob) = &event.has {
                 self.placeholders(glob, node.at("has"));
             }
@@ -120,7 +122,35 @@ impl Walk<'_> {
             for (index, signal) in signals.iter().enumerate() {
                 let node = one_of(killed.at(name.as_str()), index);
                 self.signal(name, signal, &key_of(killed, name.as_str()), node);
+                self.has_page(name, signal, node);
             }
+        }
+    }
+
+    /// Who has accessed nothing has no page-table entry there, and is told of no memory error: __add_to_kill()
+    /// (mm/memory-failure.c) passes over whom dev_pagemap_mapping_shift() finds nothing for.
+    fn has_page(&mut self, name: &VictimName, signal: &SignalExpectation, node: &Node) {
+        let of_memory_error = match signal.code {
+            BusCode::MceerrAo | BusCode::MceerrAr => true,
+            BusCode::Adrerr => false,
+        };
+        if self.injected.is_none() || !of_memory_error || signal.times.contains(0) {
+            return;
+        }
+        // Whether there is such a victim has been said.
+        let known = self.victims.known(name, node.handle.clone(), &mut Vec::new());
+        if let Some(victim) = known.filter(|victim| !victim.may_have_page(signal.at)) {
+            self.found.push(
+                Diagnostic::new(format!(
+                    "`{name}` has no page at {}, and cannot be told of an error there: nothing there is read or written",
+                    signal.at
+                ))
+                .at(node.at("at").handle.clone(), "not in its page table")
+                .see(victim.made.clone(), format!("`{name}` is started here"))
+                .help(format!(
+                    "add it to `touches` where the victim is started, or write `alive: [{name}]`"
+                )),
+            );
         }
     }
 
@@ -339,6 +369,31 @@ impl Walk<'_> {
             _ => {}
         }
     }
+}
+
+/// An event that nobody traces, or a field that it does not have: `times: 0` of it would hold whatever the kernel does.
+fn untraced(expected: &TraceExpectation, node: &Node) -> Vec<Diagnostic> {
+    let name = &expected.event;
+    let help = |near: Option<&str>, what: String| near.map_or(what, suggest::did_you_mean);
+    let Some(event) = TracedEvent::of_name(name) else {
+        let names = || TracedEvent::ALL.iter().map(|event| event.name);
+        let all = names().collect::<Vec<_>>().join(", ");
+        let unknown = Diagnostic::new(format!("nobody traces `{name}`"))
+            .at(node.at("event").handle.clone(), "not traced")
+            .help(help(suggest::nearest(name, names()), format!("traced are {all}")));
+        return vec![unknown];
+    };
+    let unknown = expected
+        .fields
+        .keys()
+        .filter(|field| !event.fields.contains(&field.as_str()));
+    let diagnostic = |field: &String| {
+        let near = suggest::nearest(field, event.fields.iter().copied());
+        Diagnostic::new(format!("no `{name}` has a field `{field}`"))
+            .at(node.at("fields").key(field), "no such field")
+            .help(help(near, format!("its fields are {}", event.fields.join(", "))))
+    };
+    unknown.map(diagnostic).collect()
 }
 
 /// The one that is written, or one of the many.

@@ -6,12 +6,19 @@ use super::{Walk, names};
 use crate::diagnostic::Diagnostic;
 use crate::model::{FileMetadata, Injection, MarkSpec, Target};
 use crate::syntax::Node;
-use crate::value::FilePath;
+use crate::value::{Bytes, FilePath};
 
 impl Walk<'_> {
     pub(super) fn inject(&mut self, injection: &Injection, step: &Node) {
         self.target(&injection.at, step, "inject");
         self.has_badblocks(injection, step);
+        // A victim's own madvise(2) brings the page in, and who consumes an error reads it.
+        if let Target::Victim { at, length } = &injection.at
+            && injection.by.needs_victim()
+        {
+            let length = length.unwrap_or(Bytes(1));
+            self.victims.accesses(&at.victim, at.place, length);
+        }
         self.injected = Some((injection.by, step.key("inject")));
     }
 

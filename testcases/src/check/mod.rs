@@ -3,6 +3,7 @@
 //! nothing is done that cannot be done then. One walk over the steps, in the order in which they will run, for each set of
 //! steps that some kernel gets.
 
+mod conditions;
 mod device;
 mod effects;
 mod expectations;
@@ -31,7 +32,8 @@ use victims::Victims;
 pub(crate) fn check(parts: &Parts) -> Vec<Diagnostic> {
     let mut all = Vec::new();
     for (kernel, steps) in sets(parts) {
-        let found = Walk::new(&steps, parts).all(&steps, &parts.places.steps);
+        let mut found = Walk::new(&steps, parts).all(&steps, &parts.places.steps);
+        found.extend(conditions::without_injection(parts, &kernel));
         all.push((format!("on {}", named(kernel)), found));
     }
     let mut found = merged(all);

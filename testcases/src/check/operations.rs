@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Whether an operation can be done, or tried, where it stands.
 
+use std::ops::Range;
+
 use super::Walk;
 use super::files::{Kind, Known};
 use crate::diagnostic::Diagnostic;
 use crate::model::{
-    AdviseSpec, FileRange, FromTo, Operation, Outcome, Place, PolicySpec, RangeToRange, ReadRange, StoreSpec,
-    Sync, VictimPlace, WriteFile, WriteRange, WriteSource,
+    Advice, AdviseSpec, FileRange, FromTo, Mapped, MappingKind, Operation, Outcome, Place, PolicySpec,
+    RangeToRange, ReadRange, StoreSpec, Sync, VictimPlace, WriteFile, WriteRange, WriteSource,
 };
 use crate::syntax::Node;
 use crate::value::{Bytes, Errno, FilePath, VictimName};
@@ -85,7 +87,10 @@ impl Walk<'_> {
             Operation::Collapse(part) | Operation::Insert(part) | Operation::Unshare(part) => {
                 self.part_of(part, args, outcome);
             }
-            Operation::Touch(at) => self.access(at, args),
+            Operation::Touch(at) => {
+                self.access(at, args);
+                self.victims.accesses(&at.victim, at.place, Bytes(1));
+            }
             Operation::Store(store) => self.store(store, args),
             Operation::Unmap { victim, map } => {
                 self.mapping_of(victim, *map, args);
@@ -177,6 +182,7 @@ impl Walk<'_> {
         if let Some(at) = &read.into {
             self.buffer(at, args.at("into"), (read.length, args.at("length")));
             self.writable(&at.victim, at.place, args.at("into"));
+            self.stores_to_file(&at.victim, at.place, args.at("into").at("victim").handle.clone());
         }
     }
 
@@ -186,6 +192,7 @@ impl Walk<'_> {
         if self.victims.running(&at.victim, span, &mut self.found).is_some() {
             let places = (node.at("at"), node.at("map"));
             self.in_mapping(&at.victim, node.at("victim"), at.place, places, Some(length));
+            self.victims.accesses(&at.victim, at.place, length.0);
         }
     }
 
@@ -273,6 +280,24 @@ impl Walk<'_> {
         };
         self.access(&at, args);
         self.writable(&store.victim, store.place, args);
+        self.stores_to_file(&store.victim, store.place, args.at("victim").handle.clone());
+        self.victims.accesses(&store.victim, store.place, Bytes(1));
+    }
+
+    /// A store to a shared mapping of a file waits while the filesystem is frozen: freezing it has cleaned and
+    /// write-protected every page, so that the store faults and xfs_filemap_page_mkwrite() or its DAX siblings call
+    /// sb_start_pagefault(). One to a private mapping makes a copy, and asks nobody.
+    pub(super) fn stores_to_file(&mut self, name: &VictimName, place: Place, span: Range<usize>) {
+        // Whether there is such a victim, with such a mapping, is said elsewhere.
+        let known = self.victims.known(name, span.clone(), &mut Vec::new());
+        let index = usize::try_from(place.map).unwrap_or(usize::MAX);
+        let mapping = known.and_then(|victim| victim.spec.maps.get(index));
+        let waits = mapping.is_some_and(|mapping| {
+            matches!(mapping.of, Mapped::File(_)) && mapping.mapping != MappingKind::Private
+        });
+        if waits {
+            self.needs_thaw(span);
+        }
     }
 
     /// A victim writes to its mapping, which it must be allowed to.
@@ -318,6 +343,24 @@ impl Walk<'_> {
         };
         self.access(&at, args);
         self.not_empty(advise.length, args.at("length"));
+        match advise.advice {
+            // MADV_REMOVE punches a hole, which waits like any other.
+            Advice::PopulateWrite | Advice::Remove => {
+                let span = args.at("victim").handle.clone();
+                self.stores_to_file(&advise.victim, advise.place, span);
+            }
+            Advice::PopulateRead
+            | Advice::Willneed
+            | Advice::Dontneed
+            | Advice::Dontfork
+            | Advice::Hugepage
+            | Advice::Nohugepage
+            | Advice::Cold
+            | Advice::Pageout => {}
+        }
+        if let Advice::PopulateRead | Advice::PopulateWrite = advise.advice {
+            self.victims.accesses(&advise.victim, advise.place, advise.length);
+        }
     }
 }
 

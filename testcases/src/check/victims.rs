@@ -8,12 +8,16 @@ use super::files::Kind;
 use super::{Walk, names};
 use crate::diagnostic::Diagnostic;
 use crate::lower::LoweredStep;
-use crate::model::{Access, Action, CharacterDevice, ForkSpec, Mapped, Mapping, VictimSpec};
+use crate::model::{Access, Action, CharacterDevice, ForkSpec, Mapped, Mapping, Place, VictimSpec};
 use crate::syntax::Node;
 use crate::value::{Bytes, FilePath, ThreadName, VictimName};
 
 /// The unit of mappings.
 const PAGE: u64 = 4096;
+/// The largest page by which a part of a file is mapped.
+const HUGE_PAGE: u64 = 2 << 20;
+/// More than any case accesses at once.
+const MOST_HUGE_PAGES: u64 = 4096;
 
 /// A victim that was started.
 #[derive(Debug, Clone)]
@@ -22,6 +26,9 @@ pub(super) struct Victim {
     pub(super) made: Range<usize>,
     /// How far each mapping goes, and what says so; nothing where that cannot be told.
     pub(super) limits: Vec<Option<(Bytes, Range<usize>)>>,
+    /// Where it may have pages: of which mapping, and which huge page's worth of what that maps. All of a huge page is there
+    /// once a byte of it is.
+    accessed: BTreeSet<(u32, u64)>,
     /// The mappings that it has given up.
     unmapped: BTreeSet<u32>,
     /// Where it ended, and how that is called.
@@ -188,6 +195,18 @@ impl Victims {
         }
     }
 
+    /// The victim reads or writes `length` bytes from a place on.
+    pub(super) fn accesses(&mut self, name: &VictimName, place: Place, length: Bytes) {
+        if let Some(victim) = self.so_far.get_mut(name)
+            && let Some((first, last)) = victim.huge_pages(place, length)
+        {
+            // What reaches further than its mapping is refused elsewhere.
+            let most = first.saturating_add(MOST_HUGE_PAGES);
+            let pages = (first..=last.min(most)).map(|page| (place.map, page));
+            victim.accessed.extend(pages);
+        }
+    }
+
     /// The victims that run and map something, and where they were started.
     pub(super) fn mapping(&self) -> Vec<(&VictimName, Range<usize>)> {
         let maps = |victim: &Victim| victim.ended.is_none() && victim.unmapped.len() < victim.spec.maps.len();
@@ -221,6 +240,24 @@ impl Victim {
             .is_none_or(|mapping| mapping.access == Access::Write)
     }
 
+    /// The first and the last of the huge pages in which these bytes lie, counted from the start of what is mapped: it is
+    /// there that a huge page must be aligned.
+    fn huge_pages(&self, place: Place, length: Bytes) -> Option<(u64, u64)> {
+        let mapping = self.spec.maps.get(usize::try_from(place.map).ok()?)?;
+        let first = mapping.offset.checked_add(place.at)?;
+        let last = first.get().checked_add(length.get().saturating_sub(1))?;
+        Some((first.get() / HUGE_PAGE, last / HUGE_PAGE))
+    }
+
+    /// Whether it may have a page at a place; of one outside its mappings nothing is known.
+    pub(super) fn may_have_page(&self, place: Place) -> bool {
+        let index = usize::try_from(place.map).unwrap_or(usize::MAX);
+        let limit = self.limits.get(index).and_then(Option::as_ref);
+        let outside = limit.is_some_and(|(limit, _)| place.at >= *limit);
+        let pages = self.huge_pages(place, Bytes(1));
+        outside || pages.is_none_or(|(page, _)| self.accessed.contains(&(place.map, page)))
+    }
+
     /// Whether it has a thread of this name.
     pub(super) fn has_thread(&self, thread: &ThreadName) -> bool {
         self.spec.threads.contains_key(thread)
@@ -250,6 +287,7 @@ impl Walk<'_> {
             spec: victim.clone(),
             made: node.at("name").handle.clone(),
             limits,
+            accessed: BTreeSet::new(),
             unmapped: BTreeSet::new(),
             ended: None,
         };
@@ -312,6 +350,7 @@ impl Walk<'_> {
                 };
                 let at = (written.at("at"), written.at("map"));
                 self.in_mapping(&victim.name, node.at("name"), *place, at, None);
+                self.victims.accesses(&victim.name, *place, Bytes(1));
                 let mapping = victim.maps.get(usize::try_from(place.map).unwrap_or(usize::MAX));
                 if key == "stores" && mapping.is_some_and(|mapping| mapping.access == Access::Read) {
                     self.found.push(
@@ -319,6 +358,9 @@ impl Walk<'_> {
                             .at(written.handle.clone(), "stored to")
                             .help("add `access: write`"),
                     );
+                }
+                if key == "stores" {
+                    self.stores_to_file(&victim.name, *place, written.handle.clone());
                 }
             }
         }

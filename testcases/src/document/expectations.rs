@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
 use super::shapes::{Item, OneOrMany, either_document};
-use crate::model::{BusCode, Device, FieldValue, PageFlag, Sharing};
+use crate::model::{BusCode, Device, FieldValue, Lsb, PageFlag, Sharing};
 use crate::value::{Bytes, Count, FilePath, Fill, FromScalar, Glob, Sha256, ThreadName, deserialize_scalar};
 
 /// A SIGBUS.
@@ -25,8 +25,10 @@ pub(crate) struct SignalDocument {
     /// The signal's `si_addr`, counted from the start of the mapping.
     pub(crate) at: Bytes,
     /// The signal's `si_addr_lsb`: the error spans 2 to the power of this many bytes (12 is one page, 21 is 2 MiB).
-    #[schemars(with = "u8", default)]
-    pub(crate) lsb: Option<u8>,
+    /// `none`: the signal has none.
+    #[serde(default)]
+    #[schemars(with = "Lsb", default)]
+    pub(crate) lsb: Lsb,
     /// Which of the victim's mappings, counted from 0; the first if absent.
     #[serde(default)]
     pub(crate) map: u32,
@@ -37,6 +39,39 @@ pub(crate) struct SignalDocument {
     #[serde(default)]
     #[schemars(with = "Count", default)]
     pub(crate) times: Count,
+}
+
+impl FromScalar for Lsb {
+    const EXPECTING: &'static str = "a number of bits, such as `12` or `21`, or `none`";
+
+    fn from_text<E: de::Error>(text: &str) -> Result<Self, E> {
+        match text {
+            "none" => Ok(Self::None),
+            _ => Err(E::invalid_value(de::Unexpected::Str(text), &Self::EXPECTING)),
+        }
+    }
+
+    fn from_unsigned<E: de::Error>(number: u64) -> Result<Self, E> {
+        u8::try_from(number)
+            .map(Self::Bits)
+            .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(number), &Self::EXPECTING))
+    }
+}
+
+impl<'de> Deserialize<'de> for Lsb {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize_scalar(deserializer)
+    }
+}
+
+impl JsonSchema for Lsb {
+    fn schema_name() -> Cow<'static, str> {
+        "Lsb".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "const": "none" }, { "type": "integer", "minimum": 0, "maximum": 63 }] })
+    }
 }
 
 impl Item for SignalDocument {

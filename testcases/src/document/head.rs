@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::shapes::{Item, OneOrMany};
+use super::text::SplatText;
 use super::words::Text;
 use crate::syntax::Later;
 use crate::value::{FromScalar, KernelRange, ParameterName};
@@ -133,13 +134,17 @@ pub(crate) struct KnownIssueDocument {
     /// The kernels that have it.
     pub(crate) kernel: KernelRange,
     /// A part of the warning or oops that the kernel prints, or several; all of them must show.
-    #[schemars(with = "OneOrMany<Text>", default)]
-    pub(crate) splat: Option<OneOrMany<Text>>,
+    #[schemars(with = "OneOrMany<SplatText>", default)]
+    pub(crate) splat: Option<OneOrMany<SplatText>>,
     /// A part of what the judge then finds, or several; all of them must show.
     #[schemars(with = "OneOrMany<Text>", default)]
     pub(crate) finding: Option<OneOrMany<Text>>,
     /// What is wrong, for someone who meets it in a report.
     pub(crate) because: Text,
+}
+
+impl Item for SplatText {
+    const EXPECTING: &'static str = <Self as FromScalar>::EXPECTING;
 }
 
 impl Item for Text {

@@ -39,6 +39,7 @@ pub use schema::{json_schema, steps_schema};
 pub(crate) use shapes::{Either, OneOrMany};
 pub(crate) use step::{ENDINGS, ExpectDocument, OPERATIONS, OperationDocument, STATE, StepDocument};
 pub(crate) use system::TimedRunDocument;
+pub(crate) use text::SplatText;
 pub(crate) use victims::{MapDocument, PlaceDocument, VictimDocument, VictimPlaceDocument};
 pub(crate) use words::{Ending, Text};
 

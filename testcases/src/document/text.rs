@@ -104,6 +104,56 @@ text_document!(
     }
 );
 
+/// Words that stand in splats of any place: alone they tell none from another (kernel/panic.c, arch/x86/kernel/dumpstack.c).
+const OF_ANY_SPLAT: [&str; 17] = [
+    "warning",
+    "kernel",
+    "oops",
+    "panic",
+    "syncing",
+    "general",
+    "protection",
+    "fault",
+    "cpu",
+    "pid",
+    "comm",
+    "rip",
+    "0010",
+    "here",
+    "info",
+    "task",
+    "error",
+];
+
+text_document!(
+    /// A part of what the kernel prints when it complains: as it is printed, and enough of it to tell it from other complaints.
+    SplatText,
+    "a part of what the kernel prints, such as `dax_insert_entry`",
+    r"^[^*^$\\]*[A-Za-z0-9_]{4}[^*^$\\]*$",
+    |text| {
+        if text.trim().is_empty() {
+            return Err("this text is empty: name the function that complains, such as `dax_insert_entry`".to_owned());
+        }
+        if let Some(sign) = text.chars().find(|letter| "*^$\\".contains(*letter)) {
+            return Err(format!(
+                "`{sign}` has no meaning here, for a splat is looked for as it is printed: write a plain part of it, such as \
+                 `dax_insert_entry`"
+            ));
+        }
+        let word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        let telling = text
+            .split(|letter| !word(letter))
+            .filter(|part| part.len() >= 4 && !OF_ANY_SPLAT.contains(&part.to_ascii_lowercase().as_str()));
+        if telling.count() == 0 {
+            return Err(format!(
+                "`{text}` is in any splat, and would excuse them all: name the function that complains, such as \
+                 `dax_insert_entry`"
+            ));
+        }
+        Ok(())
+    }
+);
+
 /// A text or a number, as a kernel's file takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plain(pub(crate) String);

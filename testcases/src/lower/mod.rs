@@ -15,7 +15,7 @@ use std::ops::Range;
 use serde::de::DeserializeOwned;
 
 use crate::diagnostic::{Diagnostic, ENOUGH, merged};
-use crate::document::{Document, KnownIssueDocument, OneOrMany, Text};
+use crate::document::{Document, KnownIssueDocument, OneOrMany, SplatText, Text};
 use crate::library::Library;
 use crate::model::{Isolation, KnownIssue, Parameter, Template};
 use crate::syntax::{Filling, Later, Node, Part};
@@ -273,11 +273,10 @@ impl Reading<'_> {
 }
 
 fn known_issue(issue: KnownIssueDocument, node: &Node, found: &mut Vec<Diagnostic>) -> Option<KnownIssue> {
-    let texts = |texts: Option<OneOrMany<Text>>| {
-        let OneOrMany(texts) = texts.unwrap_or_default();
-        texts.into_iter().map(|Text(text)| text).collect::<Vec<_>>()
-    };
-    let (splats, findings) = (texts(issue.splat), texts(issue.finding));
+    let OneOrMany(splats) = issue.splat.unwrap_or_default();
+    let splats: Vec<String> = splats.into_iter().map(|SplatText(text)| text).collect();
+    let OneOrMany(findings) = issue.finding.unwrap_or_default();
+    let findings: Vec<String> = findings.into_iter().map(|Text(text)| text).collect();
     if splats.is_empty() && findings.is_empty() {
         found.push(
             Diagnostic::new(

@@ -12,6 +12,7 @@ mod signal;
 mod step;
 mod system;
 mod template;
+mod trace;
 mod victim;
 
 pub use case::{Case, CaseId, CaseIdError, KnownIssue, Parameter};
@@ -30,10 +31,11 @@ pub use injection::{
 };
 pub use operation::Operation;
 pub use page_flag::PageFlag;
-pub use signal::{BusCode, DeadlySignal, SignalExpectation};
+pub use signal::{BusCode, DeadlySignal, Lsb, SignalExpectation};
 pub use step::{Action, Included, Step, Watcher};
 pub use system::{Advice, AdviseSpec, Flush, MountSpec, PolicySpec, RunSpec, SetSpec, StoreSpec};
 pub use template::{Ground, Isolation, Log, Template, UnknownIsolation, Xfs};
+pub use trace::TracedEvent;
 pub use victim::{
     Access, CharacterDevice, Disposition, ForkSpec, KillPolicy, Mapped, Mapping, MappingKind, PageSize,
     Place, Release, VictimPlace, VictimSpec,

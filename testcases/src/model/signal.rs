@@ -16,12 +16,47 @@ pub struct SignalExpectation {
     pub code: BusCode,
     /// The signal's `si_addr`, as a place of the victim's mappings.
     pub at: Place,
-    /// The signal's `si_addr_lsb`: the error spans 2 to the power of this many bytes (12 is one page, 21 is 2 MiB).
-    pub lsb: Option<u8>,
+    /// The signal's `si_addr_lsb`.
+    pub lsb: Lsb,
     /// The thread that gets it; any of the victim's if absent.
     pub thread: Option<ThreadName>,
     /// How often it comes in a row.
     pub times: Count,
+}
+
+/// What is expected of `si_addr_lsb`, which only the siginfo of a memory error has (kernel/signal.c:siginfo_layout, SIL_FAULT_MCEERR).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lsb {
+    /// It is not looked at.
+    #[default]
+    Any,
+    /// The signal has none.
+    None,
+    /// The error spans 2 to the power of this many bytes: 12 is one page, 21 is 2 MiB.
+    Bits(u8),
+}
+
+impl Lsb {
+    /// Whether a signal with this `si_addr_lsb`, or with none, is as expected.
+    pub fn allows(self, seen: Option<u8>) -> bool {
+        match self {
+            Self::Any => true,
+            Self::None => seen.is_none(),
+            Self::Bits(bits) => seen == Some(bits),
+        }
+    }
+}
+
+impl fmt::Display for Lsb {
+    /// What follows the address where a signal is told: `, lsb 12`, `, no lsb`, or nothing.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => Ok(()),
+            Self::None => formatter.write_str(", no lsb"),
+            Self::Bits(bits) => write!(formatter, ", lsb {bits}"),
+        }
+    }
 }
 
 /// The `si_code` of a SIGBUS (include/uapi/asm-generic/siginfo.h).

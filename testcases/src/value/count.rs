@@ -74,6 +74,11 @@ pub enum CountError {
     /// The first end is above the second.
     #[error("no number is in `{0}`: write the lower one first")]
     Empty(String),
+    /// Any number is in it.
+    #[error(
+        "`{0}` holds however often it happens, and so says nothing: write how often it must, such as `\">=1\"`, or how often at most, such as `0..1`"
+    )]
+    Any(String),
 }
 
 impl FromStr for Count {
@@ -87,15 +92,21 @@ impl FromStr for Count {
         };
         let form = || CountError::Form(text.to_owned());
         if let Some(least) = text.strip_prefix(">=") {
-            return Ok(Self {
-                at_least: number(least).ok_or_else(form)?,
-                at_most: None,
-            });
+            return match number(least).ok_or_else(form)? {
+                0 => Err(CountError::Any(text.to_owned())),
+                at_least => Ok(Self {
+                    at_least,
+                    at_most: None,
+                }),
+            };
         }
         let (least, most) = text.split_once("..").unwrap_or((text, text));
         let (least, most) = number(least).zip(number(most)).ok_or_else(form)?;
         if least > most {
             return Err(CountError::Empty(text.to_owned()));
+        }
+        if (least, most) == (0, u32::MAX) {
+            return Err(CountError::Any(text.to_owned()));
         }
         Ok(Self {
             at_least: least,
@@ -140,7 +151,7 @@ impl JsonSchema for Count {
             "description": "How often: `2`, `1..3` (both ends count), `\">=1\"`.",
             "anyOf": [
                 { "type": "integer", "minimum": 0 },
-                { "type": "string", "pattern": r"^(>=\s*[0-9]+|[0-9]+(\.\.[0-9]+)?)$" },
+                { "type": "string", "pattern": r"^(>=\s*0*[1-9][0-9]*|[0-9]+(\.\.[0-9]+)?)$" },
             ],
         })
     }

@@ -61,6 +61,18 @@ impl Glob {
         &self.text
     }
 
+    /// Whether it says enough of a line to tell it from others: by a placeholder, by its both ends, or by two characters
+    /// or more that are no blanks.
+    pub(crate) fn is_telling(&self) -> bool {
+        let telling = |piece: &Piece| match piece {
+            Piece::Anything => 0,
+            Piece::Text(text) => text.chars().filter(|letter| !letter.is_whitespace()).count(),
+            Piece::Value(_) => 2,
+        };
+        let tied = self.from_start && self.to_end && !self.pieces.contains(&Piece::Anything);
+        tied || self.pieces.iter().map(telling).sum::<usize>() >= 2
+    }
+
     /// What has to be known before it can be matched, in the order of the pattern.
     pub fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
         self.pieces.iter().filter_map(|piece| match piece {
@@ -202,10 +214,13 @@ impl FromStr for Glob {
         if !plain.is_empty() {
             pieces.push(Piece::Text(plain));
         }
-        // `^$` is an empty line; everything else without a letter is any line.
-        if pieces.iter().all(|piece| *piece == Piece::Anything)
-            && !(from_start && to_end && pieces.is_empty())
-        {
+        // `^$` is an empty line; everything else in which nothing but blanks stands is any line.
+        let says_nothing = |piece: &Piece| match piece {
+            Piece::Anything => true,
+            Piece::Text(text) => text.trim().is_empty(),
+            Piece::Value(_) => false,
+        };
+        if pieces.iter().all(says_nothing) && !(from_start && to_end && pieces.is_empty()) {
             return Err(GlobError::Anything(text.to_owned()));
         }
         Ok(Self {

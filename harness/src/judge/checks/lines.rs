@@ -3,7 +3,7 @@
 
 use super::Checks;
 use crate::judge::words;
-use crate::observe::evidence::{Observation, VictimView};
+use crate::observe::evidence::{Evidence, Observation, StepEvidence, VictimView};
 use crate::observe::{patterns, probes};
 use guest_agent::address::GuestPhysical;
 use guest_agent::trace::TraceLine;
@@ -29,6 +29,38 @@ pub(in crate::judge) fn untraceable(case: &Case) -> Option<String> {
     })
 }
 
+/// An event that came and has not the field that the case asks for, as this kernel prints it: that none of them has the value
+/// would prove nothing. Where no such event came at all, nothing can have had it.
+pub(in crate::judge) fn fieldless(case: &Case, evidence: &Evidence) -> Option<String> {
+    case.steps.iter().zip(&evidence.steps).find_map(|(step, seen)| {
+        let (Action::Expect(Expect::State(state)), StepEvidence::State(seen)) = (&step.action, seen) else {
+            return None;
+        };
+        let trace = seen.trace.as_deref()?;
+        let (wanted, (name, line)) = state
+            .trace
+            .iter()
+            .find_map(|wanted| Some((wanted, absent_field(wanted, trace)?)))?;
+        let event = &wanted.event;
+        Some(format!(
+            "this kernel's {event} has no field {name} that could be looked at: {}",
+            line.text
+        ))
+    })
+}
+
+/// The first field that an event of this name does not have, and that event.
+fn absent_field<'e>(
+    wanted: &'e TraceExpectation,
+    trace: &'e [TraceLine],
+) -> Option<(&'e str, &'e TraceLine)> {
+    let mut events = trace.iter().filter(|line| line.event == wanted.event);
+    events.find_map(|line| {
+        let absent = wanted.fields.keys().find(|name| field(line, name).is_none());
+        absent.map(|name| (name.as_str(), line))
+    })
+}
+
 /// What placeholders can stand for.
 struct Known<'a> {
     victims: &'a BTreeMap<String, VictimView>,
@@ -49,10 +81,16 @@ impl<'a> Checks<'a> {
             let whose = format!("what {} was told", watcher.as_str());
             self.has_and_lacks(step, &whose, wanted, heard, &known);
         }
-        // Of an event that nobody traces nothing is known, and the case is not a pass.
+        // Of an event that nobody traces, and of a field that it has not, nothing is known, and the case is not a pass.
         let traced = probes::traced_events();
         let seeable = |wanted: &&TraceExpectation| {
-            traced.contains(&wanted.event) && self.evidence.blind.of_event(&wanted.event).is_none()
+            let fieldless = seen
+                .trace
+                .as_deref()
+                .is_some_and(|trace| absent_field(wanted, trace).is_some());
+            traced.contains(&wanted.event)
+                && self.evidence.blind.of_event(&wanted.event).is_none()
+                && !fieldless
         };
         for wanted in expected.trace.iter().filter(seeable) {
             self.traced(step, wanted, seen.trace.as_deref(), &known);

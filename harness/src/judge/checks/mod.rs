@@ -7,7 +7,7 @@ mod operation;
 mod signals;
 mod state;
 
-pub(super) use lines::untraceable;
+pub(super) use lines::{fieldless, untraceable};
 pub(super) use state::{invisible_flags, shutdown_flag};
 
 use super::findings::Found;

@@ -214,5 +214,5 @@ fn is(expected: &SignalExpectation, signal: &Signal, victim: &VictimView) -> boo
         && signal.code == expected.code.number()
         && place
         && thread
-        && (expected.lsb.is_none() || signal.lsb == expected.lsb)
+        && expected.lsb.allows(signal.lsb)
 }

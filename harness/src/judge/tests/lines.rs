@@ -102,6 +102,25 @@ fn events_by_field_and_number() {
     assert_passes(&traced(wanted(Count::exactly(0))), &trace(&[&wrong]));
 }
 
+/// That none of them has the value proves nothing where none of them has the field.
+#[test]
+fn a_field_that_this_kernel_does_not_print() {
+    for times in [Count::ONCE, Count::exactly(0)] {
+        let wanted = traced(TraceExpectation {
+            event: "mce_record".to_owned(),
+            has: None,
+            fields: BTreeMap::from([("APIC".to_owned(), FieldValue::Number(0))]),
+            times,
+        });
+        let judged = judge(&wanted, &new_kernel(), &trace(&["mce_record: CPU: 0, TSC: 0"]));
+        assert_eq!(judged.verdict, Verdict::Untestable, "{}", judged.reason);
+        assert_eq!(
+            judged.reason,
+            "this kernel's mce_record has no field APIC that could be looked at: CPU: 0, TSC: 0"
+        );
+    }
+}
+
 #[test]
 fn events_by_their_text() {
     let wanted = |text: &str| TraceExpectation {

@@ -3,7 +3,7 @@
 
 use super::truth::*;
 use crate::observe::evidence::{Access, AccessResult};
-use testcases::{BusCode, Bytes, DeadlySignal, Place, SignalExpectation, VictimPlace};
+use testcases::{BusCode, Bytes, DeadlySignal, Lsb, Place, SignalExpectation, VictimPlace};
 
 fn foretold(code: BusCode, times: &str) -> SignalExpectation {
     SignalExpectation {
@@ -12,7 +12,7 @@ fn foretold(code: BusCode, times: &str) -> SignalExpectation {
             map: 0,
             at: Bytes(4096),
         },
-        lsb: Some(12),
+        lsb: Lsb::Bits(12),
         thread: None,
         times: times.parse().unwrap(),
     }
@@ -54,6 +54,34 @@ fn a_list_is_what_she_got_in_order() {
     ];
     let (case, evidence) = alice(greedy, vec![with_code(5), with_code(5)]);
     assert_passes(&case, &evidence);
+}
+
+#[test]
+fn the_size_of_the_error_is_there_or_not() {
+    let signal = |lsb| Signal {
+        code: BusCode::Adrerr.number(),
+        lsb,
+        ..sigbus()
+    };
+    let wanted = |lsb| SignalExpectation {
+        lsb,
+        ..foretold(BusCode::Adrerr, "1")
+    };
+    for (expected, seen, passes) in [
+        (Lsb::None, None, true),
+        (Lsb::None, Some(12), false),
+        (Lsb::Bits(12), None, false),
+        (Lsb::Bits(12), Some(21), false),
+        (Lsb::Any, None, true),
+        (Lsb::Any, Some(12), true),
+    ] {
+        let (case, evidence) = alice(vec![wanted(expected)], vec![signal(seen)]);
+        if passes {
+            assert_passes(&case, &evidence);
+        } else {
+            assert_only(&case, &evidence, "alice was not signalled as expected");
+        }
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::keys::{just_one, present};
 use super::operation::{Mode, operation};
 use crate::diagnostic::Diagnostic;
 use crate::document::{ENDINGS, ExpectDocument, OPERATIONS, STATE, SignalDocument};
-use crate::model::{Expect, Place, SignalExpectation};
+use crate::model::{Expect, Lsb, Place, SignalExpectation};
 use crate::syntax::Node;
 use crate::value::Count;
 use outcome::outcome;
@@ -71,7 +71,7 @@ pub(super) fn expectation(
 
 /// A signal; `node` is where it stands.
 fn signal(document: SignalDocument, node: &Node, found: &mut Vec<Diagnostic>) -> Option<SignalExpectation> {
-    if document.lsb.is_some_and(|lsb| lsb >= 64) {
+    if let Lsb::Bits(64..) = document.lsb {
         found.push(
             Diagnostic::new("no address has so many bits")
                 .at(node.at("lsb").handle.clone(), "2 to the power of this")

@@ -11,11 +11,11 @@ use crate::document::{
 };
 use crate::lower::keys::{empty, just_one, misfits, needed, present};
 use crate::model::{
-    BadRange, FileState, Lines, NotifyFailure, PageFlag, PageFlagsExpectation, Place, SignalExpectation,
-    StateExpectation, TraceExpectation,
+    BadRange, FieldValue, FileState, Lines, NotifyFailure, PageFlag, PageFlagsExpectation, Place,
+    SignalExpectation, StateExpectation, TraceExpectation,
 };
 use crate::syntax::Node;
-use crate::value::VictimName;
+use crate::value::{Glob, VictimName};
 
 /// The expectation of the state that a document writes.
 pub(super) fn state(
@@ -222,12 +222,36 @@ pub(super) fn lines(
         );
         return None;
     }
+    let before = found.len();
+    for (key, globs) in [("has", &lines.has), ("lacks", &lines.lacks)] {
+        let list = node.entry(key).map_or(node, |entry| &entry.value);
+        for (index, glob) in globs.iter().enumerate() {
+            telling(glob, list.nth(index), found);
+        }
+    }
+    if found.len() > before {
+        return None;
+    }
     let contradiction = lines.lacks.iter().position(|glob| lines.has.contains(glob));
     if let Some(index) = contradiction {
         contradicts(node, index, found);
         return None;
     }
     Some(lines)
+}
+
+/// Refuses a text that is found in nearly any line.
+fn telling(glob: &Glob, node: &Node, found: &mut Vec<Diagnostic>) {
+    if !glob.is_telling() {
+        found.push(
+            Diagnostic::new(format!("`{glob}` is found in nearly any line"))
+                .at(node.handle.clone(), "says nearly nothing")
+                .help(format!(
+                    "write more of the line; if that is all of it, tie it to both ends: `\"^{}$\"`",
+                    glob.as_str().trim_matches(['^', '$', '*', ' '])
+                )),
+        );
+    }
 }
 
 /// Watchers are told from a worker of the kernel: that a line is *not* there means something only after one that is.
@@ -265,6 +289,15 @@ fn events(
                     .at(node.nth(index).at("event").handle.clone(), "not a plain name")
                     .help(format!("leave its system away: write `{name}`")),
             );
+        }
+        let node = node.nth(index);
+        if let Some(glob) = &document.has {
+            telling(glob, node.at("has"), found);
+        }
+        for (name, value) in &document.fields {
+            if let FieldValue::Text(glob) = value {
+                telling(glob, node.at("fields").at(name), found);
+            }
         }
         events.push(TraceExpectation {
             event,

@@ -171,7 +171,7 @@ pub(super) fn ending(outcome: &Outcome) -> String {
 
 /// `BUS_MCEERR_AR at 4KiB, lsb 12`.
 pub(crate) fn signal(expected: &SignalExpectation) -> String {
-    let lsb = expected.lsb.map_or(String::new(), |lsb| format!(", lsb {lsb}"));
+    let lsb = expected.lsb;
     let thread = expected.thread.as_ref();
     let thread = thread.map_or(String::new(), |thread| format!(" to thread {thread}"));
     let times = match expected.times {

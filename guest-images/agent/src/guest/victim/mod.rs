@@ -94,7 +94,8 @@ impl Victim {
                 code: received.code,
                 address: received.address,
                 at: self.maps.spot_of(received.address),
-                lsb: if is_memory_error {
+                // Other codes have none, and what stands there is zero; what is not, is told.
+                lsb: if is_memory_error || (received.number == libc::SIGBUS && received.lsb != 0) {
                     u8::try_from(received.lsb).ok()
                 } else {
                     None
