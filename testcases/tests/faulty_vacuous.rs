@@ -237,3 +237,36 @@ fn a_signal_without_the_size_of_the_error() {
         ],
     );
 }
+
+#[test]
+fn who_has_no_page_at_all_gets_no_signal() {
+    in_steps(
+        "
+  - write: { file: a, size: 2MiB, fill: 0x5a }
+  - victim: { name: boris, maps: a, kill: early, sigbus: blocked }
+  - victim: { name: dora, maps: a, kill: early, sigbus: default }
+  - inject: { machine-check: action-optional, at: { file: a, offset: 4KiB } }
+  - expect: { pending: [boris], died: { dora: SIGBUS } }
+",
+        &[
+            "9:25 `boris` has no page at all, and cannot be told of an error: nothing is read or written => add `touches` where the victim is started",
+            "9:41 `dora` has no page at all, and cannot be told of an error: nothing is read or written => add `touches` where the victim is started",
+        ],
+    );
+}
+
+#[test]
+fn an_empty_list_beside_another() {
+    in_steps(
+        "
+  - expect: { log: { has: [], lacks: [some text] } }
+  - expect: { run: dmesg, output: { has: some text, lacks: [] } }
+  - expect: { page_flags: { has: [hwpoison], lacks: [] } }
+",
+        &[
+            "5:27 this says nothing => take it away, or write `has: [some text]`",
+            "6:60 this says nothing => take it away, or write `lacks: [some text]`",
+            "7:53 this says nothing => take it away, or write `lacks: [hwpoison]`",
+        ],
+    );
+}

@@ -154,6 +154,25 @@ impl Walk<'_> {
         }
     }
 
+    /// The same of whose signal has no place that could be told.
+    fn has_some_page(&mut self, name: &VictimName, span: &std::ops::Range<usize>) {
+        if self.injected.is_none() {
+            return;
+        }
+        // Whether there is such a victim has been said.
+        let known = self.victims.known(name, span.clone(), &mut Vec::new());
+        if let Some(victim) = known.filter(|victim| !victim.has_accessed()) {
+            self.found.push(
+                Diagnostic::new(format!(
+                    "`{name}` has no page at all, and cannot be told of an error: nothing is read or written"
+                ))
+                .at(span.clone(), "nothing in its page table")
+                .see(victim.made.clone(), format!("`{name}` is started here"))
+                .help("add `touches` where the victim is started"),
+            );
+        }
+    }
+
     /// Where a signal points, and who gets it.
     fn signal(&mut self, name: &VictimName, signal: &SignalExpectation, usage: &Node, node: &Node) {
         let places = (node.at("at"), node.at("map"));
@@ -183,6 +202,9 @@ impl Walk<'_> {
                 continue;
             }
             dead.push((name, span.clone()));
+            if *signal == DeadlySignal::Sigbus {
+                self.has_some_page(name, &span);
+            }
             // A process whose handler has run may still be killed by what the kernel sends then.
             if *signal == DeadlySignal::Sigbus || !fates.contains_key(name) {
                 self.fate(&mut fates, name, "dead", span);
@@ -208,6 +230,9 @@ impl Walk<'_> {
                             )
                             .help("add `sigbus: blocked` where the victim is started"),
                     );
+                }
+                if key == "pending" {
+                    self.has_some_page(name, &span);
                 }
                 self.fate(&mut fates, name, how, span);
             }

@@ -258,6 +258,11 @@ impl Victim {
         outside || pages.is_none_or(|(page, _)| self.accessed.contains(&(place.map, page)))
     }
 
+    /// Whether it has accessed anything.
+    pub(super) fn has_accessed(&self) -> bool {
+        !self.accessed.is_empty()
+    }
+
     /// Whether it has a thread of this name.
     pub(super) fn has_thread(&self, thread: &ThreadName) -> bool {
         self.spec.threads.contains_key(thread)

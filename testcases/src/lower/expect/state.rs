@@ -223,6 +223,12 @@ pub(super) fn lines(
         return None;
     }
     let before = found.len();
+    empty_lists(
+        node,
+        [("has", lines.has.is_empty()), ("lacks", lines.lacks.is_empty())],
+        "some text",
+        found,
+    );
     for (key, globs) in [("has", &lines.has), ("lacks", &lines.lacks)] {
         let list = node.entry(key).map_or(node, |entry| &entry.value);
         for (index, glob) in globs.iter().enumerate() {
@@ -238,6 +244,16 @@ pub(super) fn lines(
         return None;
     }
     Some(lines)
+}
+
+/// Refuses a list that is there and has nothing in it, beside one that has.
+fn empty_lists(node: &Node, lists: [(&str, bool); 2], example: &str, found: &mut Vec<Diagnostic>) {
+    for (key, _) in lists.into_iter().filter(|(_, empty)| *empty) {
+        if node.entry(key).is_some() {
+            let help = format!("take it away, or write `{key}: [{example}]`");
+            says_nothing(&node.at(key).handle, &help, found);
+        }
+    }
 }
 
 /// Refuses a text that is found in nearly any line.
@@ -321,6 +337,16 @@ fn page_flags(
             "write `has: [hwpoison]` or `lacks: [hwpoison]`",
             found,
         );
+        return None;
+    }
+    let before = found.len();
+    empty_lists(
+        node,
+        [("has", has.is_empty()), ("lacks", lacks.is_empty())],
+        "hwpoison",
+        found,
+    );
+    if found.len() > before {
         return None;
     }
     if let Some(index) = lacks.iter().position(|flag| has.contains(flag)) {
