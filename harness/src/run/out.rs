@@ -190,13 +190,19 @@ fn remove(path: &Path) -> io::Result<()> {
 
 /// The folder of one case's evidence, below `out`.
 pub(super) fn folder(out: &Path, kernel: &str, case: &str) -> PathBuf {
-    // A kernel given as a path becomes one folder name.
-    let kernel: String = kernel
-        .trim_matches('/')
-        .chars()
-        .map(|c| if c == '/' { '-' } else { c })
-        .collect();
-    out.join(kernel).join(case)
+    out.join(name_of(kernel)).join(case)
+}
+
+/// A kernel as the name of one folder. Two kernels never have the same: what stands for `/`, and what begins an escape, is
+/// escaped where it stands for itself. No name leads out of its folder.
+fn name_of(kernel: &str) -> String {
+    let plain = match kernel {
+        "." => return "%2E".to_owned(),
+        ".." => return "%2E.".to_owned(),
+        // A path may well end in a slash, and is the same path without it.
+        path => path.trim_end_matches('/'),
+    };
+    plain.replace('%', "%25").replace('+', "%2B").replace('/', "+")
 }
 
 #[cfg(test)]
@@ -206,12 +212,49 @@ mod tests {
     const STARTED: &str = r#"{"at":0.0,"event":"case-started","case":"CASE","kernel":"/k/6.1","steps":1}"#;
 
     #[test]
+    fn no_two_kernels_share_a_folder() {
+        let kernels = [
+            "debian-6.12",
+            "/a/b",
+            "/a-b",
+            "a/b",
+            "a-b",
+            "a+b",
+            "/a+b",
+            "a%2Bb",
+            "a/-b",
+            "a-/b",
+            ".",
+            "..",
+            "%2E",
+            "/a",
+            "../a",
+            "..+a",
+        ];
+        let names: std::collections::BTreeSet<String> =
+            kernels.iter().map(|kernel| name_of(kernel)).collect();
+        assert_eq!(names.len(), kernels.len(), "{names:?}");
+        assert!(
+            names
+                .iter()
+                .all(|name| !name.contains('/') && name != "." && name != "..")
+        );
+        assert_eq!(name_of("debian-6.12"), "debian-6.12");
+        assert_eq!(name_of("/usr/src/linux/"), "+usr+src+linux");
+    }
+
+    #[test]
     fn a_new_run_leaves_nothing_of_the_one_before() {
         let out = tempfile::tempdir().unwrap();
         let (path, file) = (out.path(), |name: &str| out.path().join(name));
-        fs::create_dir_all(file("k-6.1/data/a")).unwrap();
+        fs::create_dir_all(file("+k+6.1/data/a")).unwrap();
         fs::create_dir_all(file("../victim")).unwrap();
-        for name in ["k-6.1/data/a/console.log", "report.json", "junit.xml", "mine.txt"] {
+        for name in [
+            "+k+6.1/data/a/console.log",
+            "report.json",
+            "junit.xml",
+            "mine.txt",
+        ] {
             fs::write(file(name), "old").unwrap();
         }
         let events = format!(
@@ -221,7 +264,7 @@ mod tests {
         );
         fs::write(file("events.jsonl"), events).unwrap();
         let held = OutFolder::begin(path).unwrap();
-        for name in ["k-6.1", "report.json", "junit.xml", "events.jsonl"] {
+        for name in ["+k+6.1", "report.json", "junit.xml", "events.jsonl"] {
             assert!(!file(name).exists(), "{name} is still there");
         }
         assert!(file("mine.txt").exists() && file("../victim").exists());
