@@ -82,6 +82,25 @@ pub enum CanaryFailure {
         /// What happened.
         cause: String,
     },
+    /// A signal ended its QEMU, which says nothing about the accelerator.
+    #[error("its QEMU was ended: {cause}")]
+    Killed {
+        /// What happened.
+        cause: String,
+    },
+}
+
+impl CanaryFailure {
+    /// Whether this, beside the time in which a guest booted under emulation just afterwards, shows that the accelerator does
+    /// not work here. A canary that was given twice that time and did not sing is slower than emulation; one that was given
+    /// less may only have met a busy machine.
+    fn is_shown_beside(&self, emulation: Duration) -> bool {
+        match self {
+            Self::TimedOut { after } => emulation * 2 <= *after,
+            Self::Died { .. } => true,
+            Self::Killed { .. } => false,
+        }
+    }
 }
 
 /// No accelerator works.
@@ -115,7 +134,8 @@ pub enum AccelError {
 ///
 /// `canary` boots a guest under an accelerator and says how long that took; it must keep a deadline of its own. It is
 /// called at most once for each accelerator, and not at all for what an earlier run has left in `cache_dir` for the same
-/// `qemu_digest` and the same `host`. A remembered failure of KVM is believed, except when KVM is forced.
+/// `qemu_digest` and the same `host`. A remembered failure of KVM is believed, except when KVM is forced; what was only missed, a
+/// deadline on a busy machine or a QEMU that somebody killed, is not remembered.
 pub async fn choose<F, Answer>(
     forced: Option<Accelerator>,
     cache_dir: &Path,
@@ -132,7 +152,6 @@ where
         Some(accelerator) => force(accelerator, &mut cache, host, canary).await,
         None => choose_freely(&mut cache, host, canary).await,
     };
-    // A failed KVM is worth remembering even if there was nothing else.
     cache.save();
     let (accelerator, reason, from_cache) = outcome?;
     let reason = format!("{accelerator}: {reason}");
@@ -202,49 +221,61 @@ where
     F: Fn(Accelerator) -> Answer,
     Answer: Future<Output = Result<Duration, CanaryFailure>>,
 {
-    let mut asked = false;
-    let why_not_kvm = if host.kvm.opens() {
-        let trial = if let Some(remembered) = cache.trial(Accelerator::Kvm) {
-            remembered
-        } else {
-            asked = true;
-            let trial = match canary(Accelerator::Kvm).await {
-                Ok(took) => Trial::worked(took),
-                Err(failure) => Trial::Failed {
-                    why: failure.to_string(),
-                },
-            };
-            cache.record(Accelerator::Kvm, trial.clone());
-            trial
-        };
-        match trial {
-            Trial::Worked { seconds } => {
-                return Ok((
-                    Accelerator::Kvm,
-                    format!("a guest booted under it in {seconds:.1} s"),
-                    !asked,
-                ));
-            }
-            Trial::Failed { why } => format!("{}, but {why}", host.kvm),
-        }
-    } else {
-        host.kvm.to_string()
-    };
-
-    // A failure of emulation is never remembered: it is no property of the host, and has to be mended anyway.
-    if !matches!(cache.trial(Accelerator::Tcg), Some(Trial::Worked { .. })) {
-        asked = true;
-        match canary(Accelerator::Tcg).await {
-            Ok(took) => cache.record(Accelerator::Tcg, Trial::worked(took)),
-            Err(failure) => {
-                return Err(AccelError::Nothing {
-                    failure,
-                    other: why_not_kvm,
-                });
-            }
-        }
+    if !host.kvm.opens() {
+        return emulate(cache, host.kvm.to_string(), None, canary).await;
     }
-    Ok((Accelerator::Tcg, why_not_kvm, !asked))
+    match cache.trial(Accelerator::Kvm) {
+        Some(Trial::Worked { seconds }) => Ok((
+            Accelerator::Kvm,
+            format!("a guest booted under it in {seconds:.1} s"),
+            true,
+        )),
+        Some(Trial::Failed { why }) => emulate(cache, format!("{}, but {why}", host.kvm), None, canary).await,
+        None => match canary(Accelerator::Kvm).await {
+            Ok(took) => {
+                cache.record(Accelerator::Kvm, Trial::worked(took));
+                let seconds = took.as_secs_f64();
+                let reason = format!("a guest booted under it in {seconds:.1} s");
+                Ok((Accelerator::Kvm, reason, false))
+            }
+            Err(failure) => {
+                let why = format!("{}, but {failure}", host.kvm);
+                emulate(cache, why, Some(failure), canary).await
+            }
+        },
+    }
+}
+
+/// Falls back to emulation. `failure` is how KVM failed just now: it is remembered only where it shows something, and for that
+/// a guest is booted under emulation in any case, as something to compare it with.
+async fn emulate<F, Answer>(
+    cache: &mut Cache,
+    why_not_kvm: String,
+    failure: Option<CanaryFailure>,
+    canary: F,
+) -> Outcome
+where
+    F: Fn(Accelerator) -> Answer,
+    Answer: Future<Output = Result<Duration, CanaryFailure>>,
+{
+    // A failure of emulation is never remembered: it is no property of the host, and has to be mended anyway.
+    if failure.is_none() && matches!(cache.trial(Accelerator::Tcg), Some(Trial::Worked { .. })) {
+        return Ok((Accelerator::Tcg, why_not_kvm, true));
+    }
+    match canary(Accelerator::Tcg).await {
+        Ok(took) => {
+            cache.record(Accelerator::Tcg, Trial::worked(took));
+            if let Some(failure) = failure.filter(|failure| failure.is_shown_beside(took)) {
+                let why = failure.to_string();
+                cache.record(Accelerator::Kvm, Trial::Failed { why });
+            }
+            Ok((Accelerator::Tcg, why_not_kvm, false))
+        }
+        Err(failure) => Err(AccelError::Nothing {
+            failure,
+            other: why_not_kvm,
+        }),
+    }
 }
 
 #[cfg(test)]

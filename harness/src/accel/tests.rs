@@ -145,7 +145,22 @@ async fn failing_emulation_is_an_error_with_both_causes_and_is_not_remembered() 
     );
     lab.booted();
     assert!(lab.choose(None).await.is_err());
-    assert_eq!(lab.booted(), [Accelerator::Tcg]);
+    assert_eq!(lab.booted(), [Accelerator::Kvm, Accelerator::Tcg]);
+}
+
+#[tokio::test]
+async fn what_was_only_missed_is_forgotten() {
+    // Emulation took almost as long: the machine was busy. And a QEMU that was killed says nothing about KVM.
+    let killed = Err(CanaryFailure::Killed {
+        cause: "QEMU was killed by SIGKILL".to_owned(),
+    });
+    for (kvm, tcg) in [(KVM_HANGS, 15.0), (killed, 6.5)] {
+        let mut lab = Lab::new(kvm, Ok(tcg));
+        assert_eq!(lab.choose(None).await.unwrap().accelerator, Accelerator::Tcg);
+        assert_eq!(lab.booted(), [Accelerator::Kvm, Accelerator::Tcg]);
+        lab.kvm = Ok(1.0);
+        assert_eq!(lab.choose(None).await.unwrap().accelerator, Accelerator::Kvm);
+    }
 }
 
 #[tokio::test]

@@ -38,6 +38,8 @@ pub enum GuestError {
     Ended {
         /// How.
         how: String,
+        /// Whether a signal ended QEMU: its own crash, or somebody on the host. The guest has no part in that.
+        killed: bool,
         /// The last lines of the console.
         console: Vec<String>,
     },

@@ -309,8 +309,13 @@ async fn wait_ready(spawned: Spawned, folder: &Path, deadline: Duration) -> Resu
         Ok(Stage::Panicked(why)) => Err(GuestError::Panicked { why, console: tail }),
         Ok(_) => {
             let ending = tokio::time::timeout(LAST_WORDS, spawned.ending.ended()).await;
+            let killed = matches!(&ending, Ok(Ending::Exited(exit)) if exit.is_by_signal());
             let how = ending.map_or("its console was closed".to_owned(), |ending| ending.to_string());
-            Err(GuestError::Ended { how, console: tail })
+            Err(GuestError::Ended {
+                how,
+                killed,
+                console: tail,
+            })
         }
         Err(_elapsed) => Err(GuestError::Silent {
             after: started.elapsed(),

@@ -44,6 +44,11 @@ impl Exit {
     pub fn is_orderly(&self) -> bool {
         self.status.is_some_and(|status| status.success())
     }
+
+    /// Whether a signal ended it: an assertion of its own (SIGABRT), a crash, or somebody on the host.
+    pub fn is_by_signal(&self) -> bool {
+        self.status.is_some_and(|status| status.signal().is_some())
+    }
 }
 
 impl fmt::Display for Exit {

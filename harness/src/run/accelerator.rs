@@ -44,6 +44,9 @@ pub(super) async fn choose(
         let result = canary(&hardware, image, folder.path(), deadline).await;
         let outcome = result.map_err(|error| match error {
             GuestError::Silent { .. } => CanaryFailure::TimedOut { after: deadline },
+            GuestError::Ended {
+                killed: true, how, ..
+            } => CanaryFailure::Killed { cause: how },
             other => CanaryFailure::Died { cause: chain(&other) },
         });
         match &outcome {
