@@ -3,7 +3,7 @@
 
 use super::Teller;
 use crate::accel::{self, Accelerator, CanaryFailure, Choice, Host};
-use crate::guest::{GuestError, Hardware, canary};
+use crate::guest::{GuestError, Hardware, canary, is_emulators_death};
 use crate::qemu::Program;
 use crate::steps::chain;
 use guest_images::qemu::Qemu;
@@ -44,9 +44,7 @@ pub(super) async fn choose(
         let result = canary(&hardware, image, folder.path(), deadline).await;
         let outcome = result.map_err(|error| match error {
             GuestError::Silent { .. } => CanaryFailure::TimedOut { after: deadline },
-            GuestError::Ended {
-                killed: true, how, ..
-            } => CanaryFailure::Killed { cause: how },
+            other if is_emulators_death(&other) => CanaryFailure::Killed { cause: chain(&other) },
             other => CanaryFailure::Died { cause: chain(&other) },
         });
         match &outcome {

@@ -4,9 +4,9 @@
 use super::Teller;
 use super::guests::{Guests, NoGuest, Ready};
 use super::out::{self, folder};
-use crate::guest;
+use crate::guest::{self, Death};
 use crate::judge::judge;
-use crate::observe::evidence::Evidence;
+use crate::observe::evidence::{End, Evidence};
 use crate::qemu::{Direction, LineLog};
 use crate::steps::{News, carry_out, chain};
 use reports::{
@@ -43,6 +43,14 @@ struct Observed {
     steps: Vec<StepRecord>,
     /// How its guest was had.
     isolation: Isolation,
+}
+
+/// What came of carrying a case out.
+enum Attempt {
+    /// Its steps were carried out, as far as they could be.
+    Carried(Observed),
+    /// QEMU went away before the first of them.
+    LostBeforehand(Observed),
 }
 
 /// The result of a case that has not run.
@@ -122,7 +130,25 @@ impl Stage<'_, '_> {
         result
     }
 
+    /// The case, carried out. A guest that its emulator loses before the first step has shown nothing of the kernel, and is made
+    /// anew, once.
     async fn observed(&self, case: &Case, place: &Path, doing: &Mutex<String>) -> Result<Observed, NoGuest> {
+        match self.attempt(case, place, doing).await? {
+            Attempt::Carried(observed) => Ok(observed),
+            Attempt::LostBeforehand(lost) => {
+                let why = match &lost.evidence.end {
+                    End::Lost(why) => why.as_str(),
+                    End::Completed | End::Stopped | End::GuestDied(_) => "",
+                };
+                self.guests.note_loss(&format!("the guest of {}", case.id), why);
+                match self.attempt(case, place, doing).await? {
+                    Attempt::Carried(observed) | Attempt::LostBeforehand(observed) => Ok(observed),
+                }
+            }
+        }
+    }
+
+    async fn attempt(&self, case: &Case, place: &Path, doing: &Mutex<String>) -> Result<Attempt, NoGuest> {
         out::clear_case(place)
             .and_then(|()| fs::create_dir_all(place))
             .map_err(|error| format!("cannot make the folder for evidence {}: {error}", place.display()))?;
@@ -137,9 +163,11 @@ impl Stage<'_, '_> {
             isolation,
         } = self.guests.get(case, evidence).await?;
         let (id, kernel) = (case.id.to_string(), self.environment.kernel.clone());
+        let mut begun = false;
         let mut tell = |news| {
             let (case, kernel) = (id.clone(), kernel.clone());
             if let News::Started { what, .. } = &news {
+                begun = true;
                 doing
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -156,11 +184,17 @@ impl Stage<'_, '_> {
             });
         };
         let (evidence, steps) = carry_out(&guest, &stack, case, &mut tell).await;
+        let lost = matches!(guest.ended(false).await, Some(Death::Qemu(_)));
         guest.stop().await;
-        Ok(Observed {
+        let observed = Observed {
             evidence,
             steps,
             isolation,
+        };
+        Ok(if lost && !begun {
+            Attempt::LostBeforehand(observed)
+        } else {
+            Attempt::Carried(observed)
         })
     }
 

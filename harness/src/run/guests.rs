@@ -2,7 +2,7 @@
 //! Where the cases of one kernel get their guests: cloned from a template, or booted.
 
 use super::Teller;
-use crate::guest::{self, BOOT_DEADLINE, Evidence, Guest, Hardware};
+use crate::guest::{self, BOOT_DEADLINE, Evidence, Guest, Hardware, is_emulators_death};
 use crate::nvdimm::Stack;
 use crate::qemu::Machine;
 use crate::snapshot::{self, Store, TemplateError as Unkept, Unmade, Workshop};
@@ -23,6 +23,8 @@ pub(super) struct NoGuest {
     pub(super) verdict: Verdict,
     /// In one sentence.
     pub(super) why: String,
+    /// Whether a signal ended its QEMU, so that another try may well succeed.
+    pub(super) emulator_died: bool,
 }
 
 impl From<String> for NoGuest {
@@ -31,6 +33,7 @@ impl From<String> for NoGuest {
         Self {
             verdict: Verdict::Broken,
             why,
+            emulator_died: false,
         }
     }
 }
@@ -41,6 +44,7 @@ impl From<TemplateError> for NoGuest {
             return Self {
                 verdict: Verdict::Untestable,
                 why: error.to_string(),
+                emulator_died: false,
             };
         }
         Self {
@@ -49,15 +53,17 @@ impl From<TemplateError> for NoGuest {
                 "the guest could not be brought into the case's template: {}",
                 chain(&error)
             ),
+            emulator_died: is_emulators_death(&error),
         }
     }
 }
 
 impl NoGuest {
-    fn broken(error: &dyn std::error::Error) -> Self {
+    fn broken(error: &(dyn std::error::Error + 'static)) -> Self {
         Self {
             verdict: Verdict::Broken,
             why: chain(error),
+            emulator_died: is_emulators_death(error),
         }
     }
 }
@@ -116,8 +122,27 @@ impl<'a> Guests<'a> {
         }
     }
 
-    /// A guest of its own, in the state in which the case begins.
+    /// A guest of its own, in the state in which the case begins. One that its emulator loses on the way there is made anew,
+    /// once, with a note.
     pub(super) async fn get(&self, case: &Case, evidence: Evidence<'_>) -> Result<Ready, NoGuest> {
+        match self.try_to_get(case, evidence.clone()).await {
+            Err(lost) if lost.emulator_died => {
+                self.note_loss(&format!("the guest of {}", case.id), &lost.why);
+                self.try_to_get(case, evidence).await
+            }
+            got => got,
+        }
+    }
+
+    /// Tells that QEMU lost something that is made once more.
+    pub(super) fn note_loss(&self, what: &str, why: &str) {
+        self.teller.note(format!(
+            "{what} was lost by its emulator before the case began, and is made anew: {}",
+            why.lines().next().unwrap_or_default()
+        ));
+    }
+
+    async fn try_to_get(&self, case: &Case, evidence: Evidence<'_>) -> Result<Ready, NoGuest> {
         let template = &case.template;
         match self.template(case).await {
             Made::Failed(why) => Err(why),
@@ -188,7 +213,13 @@ impl<'a> Guests<'a> {
             );
             self.teller.started("template", &what);
         }
-        let made = self.kept(store, template, &mut cannot_clone).await;
+        let mut made = self.kept(store, template, &mut cannot_clone).await;
+        if let Made::Failed(lost) = &made
+            && lost.emulator_died
+        {
+            self.note_loss(&format!("the template {template}"), &lost.why);
+            made = self.kept(store, template, &mut cannot_clone).await;
+        }
         if !there {
             self.teller.finished(
                 "template",
