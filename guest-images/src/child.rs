@@ -40,6 +40,9 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// How much standard output of a child is collected, in bytes: more than any that is asked for something says.
+const MOST_OUTPUT: u64 = 64 << 20;
+
 /// What a finished child left behind.
 pub(crate) struct Finished {
     pub(crate) status: ExitStatus,
@@ -51,8 +54,20 @@ pub(crate) struct Finished {
 /// Runs to the end with no input; collects standard output, and the tail of standard error.
 pub(crate) fn run(command: &mut Command) -> Result<Finished, Error> {
     let mut stdout = Vec::new();
-    let (status, tail) = stream(command, |pipe| pipe.read_to_end(&mut stdout).map(|_| ()))?;
+    let (status, tail) = stream(command, |pipe| collect(pipe, &mut stdout))?;
     Ok(Finished { status, stdout, tail })
+}
+
+/// Reads to the end, which must come before memory does.
+fn collect(pipe: &mut dyn Read, into: &mut Vec<u8>) -> std::io::Result<()> {
+    pipe.take(MOST_OUTPUT).read_to_end(into)?;
+    if pipe.read(&mut [0])? == 0 {
+        return Ok(());
+    }
+    Err(std::io::Error::other(format!(
+        "it does not end: more than {} MiB came",
+        MOST_OUTPUT >> 20
+    )))
 }
 
 /// Like [`run`], for a child that should answer at once: after `patience` it is killed with all its children, which is an
@@ -74,7 +89,7 @@ pub(crate) fn run_within(command: &mut Command, patience: Duration) -> Result<Fi
             }));
         },
         |pipe| {
-            let read = pipe.read_to_end(&mut stdout).map(|_| ());
+            let read = collect(pipe, &mut stdout);
             drop(done);
             read
         },
@@ -267,6 +282,21 @@ mod tests {
         let finished = run(command("sh").args(["-c", "yes err | head -c 3000000 >&2; echo done"])).unwrap();
         assert_eq!(finished.stdout, b"done\n");
         assert!(finished.tail.len() < 2 * TAIL_BYTES);
+    }
+
+    #[test]
+    fn output_that_does_not_end_is_given_up() {
+        let error = run(&mut command("yes")).err().map(|error| format!("{error:?}"));
+        assert!(
+            error.as_ref().is_some_and(|text| text.contains("64 MiB")),
+            "{error:?}"
+        );
+        let error = run_within(&mut command("yes"), Duration::from_secs(60)).err();
+        let error = error.map(|error| format!("{error:?}"));
+        assert!(
+            error.as_ref().is_some_and(|text| text.contains("64 MiB")),
+            "{error:?}"
+        );
     }
 
     #[test]

@@ -27,6 +27,10 @@ pub(super) fn image(path: &Path) -> Result<Image, Error> {
         path: path.to_owned(),
         why: why.to_owned(),
     };
+    // A pipe would be waited for as long as nobody writes to it, a device might never end.
+    if !std::fs::metadata(path).during("read", path)?.is_file() {
+        return Err(not("it is no regular file"));
+    }
     let head = head_of(path)?;
     if head.starts_with(b"\x7fELF") {
         let found = Vmlinux::open(path).map_err(|why| not(&why))?;
@@ -259,6 +263,20 @@ pub(super) fn check_release(modules: &[PlannedModule], release: &str) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pipe_is_no_kernel_and_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("vmlinux");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let error = image(&pipe).err().map(|error| error.to_string());
+        assert!(
+            error
+                .as_ref()
+                .is_some_and(|text| text.contains("no regular file")),
+            "{error:?}"
+        );
+    }
 
     #[test]
     fn versions_out_of_banners() {
