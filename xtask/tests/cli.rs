@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// A folder to be in, with an empty cache.
 struct Place(tempfile::TempDir);
@@ -484,4 +484,67 @@ fn the_doctor_looks_into_the_cache_that_it_is_told() {
             .env_remove("HOME"),
     );
     nowhere.is(2, &["HOME is not set", "TASTER_CACHE"]);
+}
+
+/// What a run of three cases leaves, each broken for want of a QEMU.
+const BROKEN: [&str; 3] = ["--qemu", "/bin/true", "data/*"];
+
+#[test]
+fn who_stops_listening_still_gets_reports() {
+    let place = Place::new();
+    let mut run = place.command(&[&["test", "--out", "out"], &BROKEN[..]].concat());
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let closed = run.stdout(writer).stderr(Stdio::null()).status().unwrap();
+    // What `| head -1` ends in is what the run comes to.
+    assert_eq!(closed.code(), Some(3));
+    place.run(&["report", "--check", "out"]).is(0, &["exit status 3"]);
+
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut run = place.command(&["test", "--out", "full", "no/such/case"]);
+    let said = run.stdout(full).output().unwrap();
+    assert_eq!(said.status.code(), Some(3));
+    assert!(String::from_utf8(said.stderr).unwrap().contains("terminal"));
+    place
+        .run(&["report", "--check", "full"])
+        .is(0, &["exit status 4"]);
+}
+
+#[test]
+fn a_run_that_dies_does_not_leave_the_reports_of_the_one_before() {
+    let place = Place::new();
+    place.test(&["no/such/case"]).is(4, &[]);
+    let events = fs::read_to_string(place.path("out/events.jsonl")).unwrap();
+    // The second run is killed after its first event: what is left is that alone.
+    place.test(&BROKEN).is(3, &[]);
+    let second = fs::read_to_string(place.path("out/events.jsonl")).unwrap();
+    let start = second.lines().next().unwrap().to_owned() + "\n";
+    assert!(!events.starts_with(&start));
+    // Beside the first one's reports, as an older program would leave it, it is found out.
+    place.file("out/events.jsonl", &events);
+    place.run(&["report", "--check", "out"]).is(3, &["another run"]);
+    // A run killed after its first events.
+    fs::remove_file(place.path("out/report.json")).unwrap();
+    fs::remove_file(place.path("out/junit.xml")).unwrap();
+    place.file("out/events.jsonl", &start);
+    place.run(&["report", "--check", "out"]).is(3, &["junit.xml"]);
+    place
+        .run(&["report", "out"])
+        .is(130, &["The run was interrupted"]);
+    place
+        .run(&["report", "--check", "out"])
+        .is(0, &["exit status 130"]);
+}
+
+#[test]
+fn two_runs_do_not_share_a_folder() {
+    let place = Place::new();
+    place.test(&["no/such/case"]).is(4, &[]);
+    let held = fs::File::open(place.path("out/.lock")).unwrap();
+    held.lock().unwrap();
+    let us = format!("process {}", std::process::id());
+    place.test(&["no/such/case"]).is(2, &["another run", &us]);
+    place.run(&["report", "out"]).is(2, &["another run", &us]);
+    drop(held);
+    place.test(&["no/such/case"]).is(4, &[]);
 }
