@@ -54,6 +54,8 @@ struct Gap {
 pub fn judge(case: &Case, kernel: &KernelVersion, evidence: &Evidence) -> Judgement {
     let mut found: Vec<Found> = splat::find(evidence.log.iter().map(String::as_str))
         .into_iter()
+        // Whoever was stopped was not stuck.
+        .filter(|splat| !(splat.kind.is_about_time() && matches!(evidence.end, End::StoodStill(_))))
         .map(Found::splat)
         .collect();
     let gap = if let End::GuestDied(how) = &evidence.end {
@@ -78,7 +80,7 @@ fn gap(case: &Case, evidence: &Evidence) -> Option<Gap> {
 fn broken(case: &Case, evidence: &Evidence) -> Option<String> {
     let done = evidence.steps.len();
     match &evidence.end {
-        End::Lost(why) => Some(why.clone()),
+        End::Lost(why) | End::StoodStill(why) => Some(why.clone()),
         End::Completed if done < case.steps.len() => Some(format!(
             "the record is incomplete: {done} of {} steps have evidence",
             case.steps.len()

@@ -59,6 +59,8 @@ pub enum End {
     /// The harness could not go on: QEMU was lost, SSH was lost, an injection was not acknowledged, or the case asks for what
     /// is not there.
     Lost(String),
+    /// Our own clock has a gap: whatever took too long, or was interrupted, has no meaning.
+    StoodStill(String),
 }
 
 /// What one step brought.

@@ -31,6 +31,23 @@ pub enum SplatKind {
     FilesystemAssertion,
 }
 
+impl SplatKind {
+    /// Whether it says only that something took long, as anything does in a guest that was stopped.
+    #[must_use]
+    pub fn is_about_time(self) -> bool {
+        match self {
+            Self::Rcu | Self::HungTask | Self::Lockup => true,
+            Self::Warning
+            | Self::Bug
+            | Self::Oops
+            | Self::Panic
+            | Self::Sanitizer
+            | Self::Lockdep
+            | Self::FilesystemAssertion => false,
+        }
+    }
+}
+
 /// One complaint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Splat {

@@ -2,6 +2,7 @@
 //! One case on one kernel: its guest, its evidence, its verdict.
 
 use super::Teller;
+use super::clock::{Clock, Moment};
 use super::guests::{Guests, NoGuest, Ready};
 use super::out::{self, folder};
 use crate::guest::{self, Death};
@@ -35,6 +36,7 @@ pub(super) struct Stage<'a, 'g> {
     pub(super) deadline: Duration,
     pub(super) out: &'a Path,
     pub(super) teller: &'a Teller,
+    pub(super) clock: Option<&'a Clock>,
 }
 
 /// A case that was carried out.
@@ -91,7 +93,7 @@ impl Stage<'_, '_> {
             kernel: kernel.clone(),
             steps: case.steps.len(),
         });
-        let started = Instant::now();
+        let (started, began) = (Instant::now(), Moment::now());
         let started_at = jiff::Timestamp::now();
         let mut result = unjudged(
             self.case,
@@ -103,7 +105,14 @@ impl Stage<'_, '_> {
         let place = folder(self.out, &kernel, self.case.id.as_str());
         let doing = Mutex::new("getting a guest".to_owned());
         match tokio::time::timeout(self.deadline, self.observed(case, &place, &doing)).await {
-            Ok(Ok(observed)) => {
+            Ok(Ok(mut observed)) => {
+                let standstill = self.clock.and_then(|clock| clock.stood_still(began));
+                // A kernel that died has said so itself.
+                if let Some(why) = standstill
+                    && !matches!(observed.evidence.end, End::GuestDied(_))
+                {
+                    observed.evidence.end = End::StoodStill(why);
+                }
                 result.environment.isolation = observed.isolation.to_string();
                 self.weigh(case, &mut result, &place, &observed.evidence, observed.steps);
             }
@@ -138,7 +147,7 @@ impl Stage<'_, '_> {
             Attempt::LostBeforehand(lost) => {
                 let why = match &lost.evidence.end {
                     End::Lost(why) => why.as_str(),
-                    End::Completed | End::Stopped | End::GuestDied(_) => "",
+                    End::Completed | End::Stopped | End::GuestDied(_) | End::StoodStill(_) => "",
                 };
                 self.guests.note_loss(&format!("the guest of {}", case.id), why);
                 match self.attempt(case, place, doing).await? {

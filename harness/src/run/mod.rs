@@ -6,6 +6,7 @@
 mod accelerator;
 mod background;
 mod case_run;
+mod clock;
 mod guests;
 mod one_kernel;
 mod order;
@@ -25,6 +26,7 @@ use crate::steps::chain;
 use accelerator::choose;
 use background::in_background;
 use case_run::unjudged;
+use clock::Clock;
 use guest_images::qemu::Qemu;
 use guest_images::{Image, Kernel, KernelSpec};
 use reports::{CaseResult, Environment, EventKind, ExitStatus, Verdict};
@@ -56,6 +58,15 @@ pub async fn run(request: Request, teller: Arc<Teller>, stop: Stop) -> Result<Ex
         host: host_name(),
     });
     let deadline = request.run_deadline;
+    let clock = match Clock::start() {
+        Ok(clock) => Some(Arc::new(clock)),
+        Err(error) => {
+            teller.note(format!(
+                "nobody watches whether this machine stands still: no thread for it: {error}"
+            ));
+            None
+        }
+    };
     let mut run = Run {
         request,
         teller,
@@ -64,6 +75,7 @@ pub async fn run(request: Request, teller: Arc<Teller>, stop: Stop) -> Result<Ex
         store: OnceLock::new(),
         running: Arc::default(),
         stop: stop.clone(),
+        clock,
     };
     let running = Arc::clone(&run.running);
     let ears = Arc::clone(&run.teller);
@@ -118,6 +130,8 @@ struct Run {
     store: OnceLock<Option<Store>>,
     running: Arc<Running>,
     stop: Stop,
+    /// None where it could not be started; a note has said so.
+    clock: Option<Arc<Clock>>,
 }
 
 impl Run {

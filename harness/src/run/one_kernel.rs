@@ -93,7 +93,7 @@ impl Run {
         environment: &Environment,
     ) {
         let (request, teller) = (Arc::clone(&self.request), Arc::clone(&self.teller));
-        let (running, stop) = (Arc::clone(&self.running), self.stop.clone());
+        let (running, stop, clock) = (Arc::clone(&self.running), self.stop.clone(), self.clock.clone());
         let jobs = request.jobs.unwrap_or_else(|| default_jobs(request.isolation));
         let places = Semaphore::new(jobs.get());
         let stages = cases.iter().map(|case| {
@@ -105,6 +105,7 @@ impl Run {
                 deadline: request.case_deadline,
                 out: &request.out,
                 teller: &teller,
+                clock: clock.as_deref(),
             };
             let name = on(case.id.as_str(), &environment.kernel);
             let (places, running, stop) = (&places, &running, &stop);

@@ -311,7 +311,7 @@ impl Scene<'_> {
         let mut trace = Vec::new();
         let mut log = Vec::new();
         let mut log_before = None;
-        let answers = !matches!(end, End::GuestDied(_) | End::Lost(_));
+        let answers = !matches!(end, End::GuestDied(_) | End::Lost(_) | End::StoodStill(_));
         if answers {
             // A victim that cannot be asked now has been asked before; the log decides whether the kernel is well.
             // Whom the kernel holds already is not waited for once more.

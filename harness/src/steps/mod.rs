@@ -170,7 +170,7 @@ impl<'a> Scene<'a> {
                     Some(format!("{} (errno {})", refusal.what, refusal.errno))
                 }
                 Ok(StepEvidence::Impossible(why) | StepEvidence::Stuck(why))
-                | Err(End::GuestDied(why) | End::Lost(why)) => Some(why.clone()),
+                | Err(End::GuestDied(why) | End::Lost(why) | End::StoodStill(why)) => Some(why.clone()),
                 Ok(StepEvidence::Failed(tried)) => Some(words::tried(tried)),
                 Ok(_) | Err(End::Completed | End::Stopped) => None,
             };

@@ -99,7 +99,7 @@ impl<'a> Checks<'a> {
                     );
                 }
                 // By our own clock, which proves nothing once the guest itself was lost.
-                (_, StepEvidence::Stuck(_)) if matches!(evidence.end, End::Lost(_)) => {}
+                (_, StepEvidence::Stuck(_)) if matches!(evidence.end, End::Lost(_) | End::StoodStill(_)) => {}
                 (action, StepEvidence::Stuck(what)) => self.note(
                     index,
                     format!("the kernel did not come back from: {}", describe(action)),

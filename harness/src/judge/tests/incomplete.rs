@@ -134,3 +134,25 @@ fn a_lost_guest_behind_a_foretold_oops_is_broken() {
     assert_eq!(judgement.verdict, Verdict::Fail, "{judgement:#?}");
     assert_eq!(judgement.findings.len(), 1, "only the task: {judgement:#?}");
 }
+
+/// The machine stood still: what only took too long is nothing against the kernel, and a pass is none either.
+#[test]
+fn a_gap_in_our_own_clock_is_broken() {
+    let stopped = |log: &str| {
+        let mut evidence = with_state(|_| ());
+        evidence.log.push(log.to_owned());
+        evidence.end = End::StoodStill("this machine stood still for 70 s".to_owned());
+        judge(&case(), &new_kernel(), &evidence)
+    };
+    for line in [
+        "all is well",
+        "rcu: INFO: rcu_preempt self-detected stall on CPU",
+        "watchdog: BUG: soft lockup - CPU#0 stuck for 70s! [umount:9]",
+    ] {
+        let judgement = stopped(line);
+        assert_eq!(judgement.verdict, Verdict::Broken, "{judgement:#?}");
+        assert_eq!(judgement.reason, "this machine stood still for 70 s");
+    }
+    let judgement = stopped("BUG: KASAN: slab-use-after-free in xfs_x+0x1/0x2");
+    assert_eq!(judgement.verdict, Verdict::Fail, "{judgement:#?}");
+}
