@@ -42,7 +42,7 @@ pub struct Qemu {
     pub version: (u32, u32, u32),
     /// The first line that it prints for `--version`.
     pub version_text: String,
-    /// Arguments that have to come before all others: where its firmware is.
+    /// Arguments that have to come before all others: where its firmware is, and what it may not do.
     pub arguments: Vec<OsString>,
     /// Variables that have to be set: where its libraries are.
     pub environment: Vec<(OsString, OsString)>,
@@ -96,9 +96,27 @@ impl Qemu {
         if !known {
             return Err(format!("it is no {NAME}: it knows no machine q35"));
         }
+        self.confine().map_err(|error| with_causes(&error))?;
         Ok(self)
     }
+
+    /// Has it run in its own sandbox, if it was built with one: without seccomp, QEMU knows no option `-sandbox`.
+    fn confine(&mut self) -> Result<(), Error> {
+        let asked = child::run_within(self.command().args(SANDBOX).arg("--version"), PATIENCE)?;
+        let text = String::from_utf8_lossy(&asked.stdout);
+        if asked.status.success() && version(text.lines().next().unwrap_or_default()).is_some() {
+            self.arguments.extend(SANDBOX.map(OsString::from));
+        }
+        Ok(())
+    }
 }
+
+/// A guest needs no obsolete system call, no other user's rights, no child process and no other priority
+/// (QEMU's `system/qemu-seccomp.c`).
+const SANDBOX: [&str; 2] = [
+    "-sandbox",
+    "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+];
 
 /// A QEMU answers such questions within a moment, unless it is none.
 const PATIENCE: Duration = Duration::from_secs(20);
