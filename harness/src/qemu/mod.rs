@@ -13,6 +13,7 @@
 //! path and no port, so there is nothing to collide with and nothing to leave behind.
 
 mod capabilities;
+mod confine;
 mod ending;
 mod machine;
 mod mce;

@@ -16,7 +16,7 @@ pub struct Program {
     pub binary: PathBuf,
     /// What comes before the machine's own arguments, for example `-L DIR` for firmware.
     pub arguments: Vec<OsString>,
-    /// Variables set on top of the runner's environment, for example `LD_LIBRARY_PATH`.
+    /// All of its environment, for example `LD_LIBRARY_PATH`; it gets nothing of the runner's.
     pub environment: BTreeMap<OsString, OsString>,
 }
 

@@ -161,12 +161,15 @@ pub async fn spawn_with(
         .args(&program.arguments)
         .args(machine.arguments(&descriptors))
         .args(options.start.arguments())
+        // Nothing of the caller's: a variable may change what QEMU and its libraries do.
+        .env_clear()
         .envs(&program.environment);
     let command_line = std::iter::once(command.get_program())
         .chain(command.get_args())
         .map(|word| word.to_string_lossy())
         .collect::<Vec<_>>()
         .join(" ");
+    super::confine::leave_all_behind(&mut command);
     // The numbers stay what they are here. Moving them to fixed ones could overwrite the pipe by which the standard
     // library learns that exec failed.
     command.preserved_fds(inherited.0);
