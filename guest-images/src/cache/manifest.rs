@@ -54,6 +54,20 @@ impl Manifest {
 
     /// Cheap: one stat per file as long as nobody touched them.
     pub(super) fn check(entry: &Path) -> Result<(), Flaw> {
+        Self::each_file(entry, Recorded::check)
+    }
+
+    /// Reads every file: also finds damage that changed neither size nor time.
+    pub(super) fn examine(entry: &Path) -> Result<(), Flaw> {
+        Self::each_file(entry, Recorded::examine)
+    }
+
+    /// Whether a folder is an entry.
+    pub(super) fn is_in(folder: &Path) -> bool {
+        folder.join(FILE_NAME).exists()
+    }
+
+    fn each_file(entry: &Path, look: impl Fn(&Recorded, &Path) -> Result<(), String>) -> Result<(), Flaw> {
         let text = match fs::read(entry.join(FILE_NAME)) {
             Ok(text) => text,
             Err(_) if !entry.exists() => return Err(Flaw::Absent),
@@ -62,8 +76,7 @@ impl Manifest {
         let manifest: Self =
             serde_json::from_slice(&text).map_err(|error| Flaw::Damaged(format!("its manifest: {error}")))?;
         for (path, recorded) in &manifest.files {
-            recorded
-                .check(&entry.join(path))
+            look(recorded, &entry.join(path))
                 .map_err(|how| Flaw::Damaged(format!("{}: {how}", path.display())))?;
         }
         Ok(())
@@ -87,13 +100,25 @@ impl Recorded {
                 if modified(&meta) == *modified_ns {
                     return Ok(());
                 }
-                match hash::of_file(path) {
-                    Ok(found) if found == *sha256 => Ok(()),
-                    Ok(_) => Err("its content changed".to_owned()),
-                    Err(error) => Err(error.to_string()),
-                }
+                is_unchanged(path, sha256)
             }
         }
+    }
+
+    fn examine(&self, path: &Path) -> Result<(), String> {
+        self.check(path)?;
+        match self {
+            Self::File { sha256, .. } => is_unchanged(path, sha256),
+            Self::Link { .. } => Ok(()),
+        }
+    }
+}
+
+fn is_unchanged(path: &Path, sha256: &str) -> Result<(), String> {
+    match hash::of_file(path) {
+        Ok(found) if found == sha256 => Ok(()),
+        Ok(_) => Err("its content changed".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

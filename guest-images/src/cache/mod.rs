@@ -166,6 +166,31 @@ impl Cache {
         .during("lock", &path)
     }
 
+    /// Reads every entry, and removes those whose content is not what was kept: for when something has failed, since a damage
+    /// that changed neither size nor time is seen in no other way. The next run makes them again. Returns them in words.
+    pub fn remove_damaged(&self, progress: &dyn Progress) -> Result<Vec<String>, Error> {
+        let mut damaged = Vec::new();
+        for kind in folders_in(&self.root)? {
+            for entry in folders_in(&kind)? {
+                if !Manifest::is_in(&entry) {
+                    continue;
+                }
+                let Err(manifest::Flaw::Damaged(how)) = Manifest::examine(&entry) else {
+                    continue;
+                };
+                let inside = entry
+                    .strip_prefix(&self.root)
+                    .unwrap_or(&entry)
+                    .display()
+                    .to_string();
+                let _lock = self.lock(&inside.replace('/', "-"), "a damaged part of the cache", progress)?;
+                remove(&entry)?;
+                damaged.push(format!("{inside} ({how})"));
+            }
+        }
+        Ok(damaged)
+    }
+
     /// A scratch folder that goes away when dropped, or with the next run if this one is killed.
     pub(crate) fn scratch(&self, progress: &dyn Progress) -> Result<Scratch, Error> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -292,6 +317,17 @@ pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), Error>
     file.persist(path)
         .map_err(|error| Error::io("write", path, error.error))?;
     Ok(())
+}
+
+fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut folders = Vec::new();
+    for found in fs::read_dir(folder).during("read", folder)? {
+        let path = found.during("read", folder)?.path();
+        if path.is_dir() {
+            folders.push(path);
+        }
+    }
+    Ok(folders)
 }
 
 /// Removes a folder or file with all that is in it; one that is not there is fine.

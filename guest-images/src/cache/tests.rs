@@ -211,3 +211,33 @@ fn a_full_disk_is_named_with_the_path() {
         "{text}"
     );
 }
+
+#[test]
+fn damage_that_left_size_and_time_is_found_when_it_is_looked_for() {
+    let (_folder, cache) = fresh();
+    let build = |to: &Path| {
+        fs::write(to.join("file"), "good").unwrap();
+        Ok(())
+    };
+    let path = cache
+        .obtain(&entry(), "a thing", &Silent, build)
+        .unwrap()
+        .join("file");
+    cache
+        .obtain(&EntryName::new("thing", "00fe"), "another", &Silent, build)
+        .unwrap();
+    let times = fs::FileTimes::new().set_modified(fs::metadata(&path).unwrap().modified().unwrap());
+    fs::write(&path, "evil").unwrap();
+    File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_times(times)
+        .unwrap();
+    assert!(cache.lookup(&entry()).is_some(), "the cheap look does not see it");
+    let damaged = cache.remove_damaged(&Silent).unwrap();
+    assert_eq!(damaged, ["thing/00ff (file: its content changed)"]);
+    assert!(cache.lookup(&entry()).is_none());
+    assert!(cache.lookup(&EntryName::new("thing", "00fe")).is_some());
+    assert_eq!(cache.remove_damaged(&Silent).unwrap(), [""; 0]);
+}

@@ -165,6 +165,7 @@ impl Run {
                 (Ok(kernel), Ok(qemu)) => self.on_kernel(kernel, qemu).await,
             }
         }
+        self.look_for_damage().await;
         self.prune().await;
         Ok(())
     }
@@ -239,6 +240,28 @@ impl Run {
             result: Box::new(result.clone()),
         });
         self.results.push(result);
+    }
+
+    /// Where something could not be done, it may be the cache that is damaged: without a word, if size and time stayed.
+    async fn look_for_damage(&self) {
+        if !self
+            .results
+            .iter()
+            .any(|result| result.verdict == Verdict::Broken)
+        {
+            return;
+        }
+        let (cache, teller) = (self.request.cache.clone(), Arc::clone(&self.teller));
+        match in_background(move || cache.remove_damaged(&*teller)).await {
+            Ok(damaged) if !damaged.is_empty() => self.teller.note(format!(
+                "the cache was damaged, which may be why cases are broken; run again, and these are made anew: {}",
+                damaged.join(", ")
+            )),
+            Ok(_) => {}
+            Err(error) => self
+                .teller
+                .note(format!("the cache could not be looked through for damage: {}", chain(&error))),
+        }
     }
 
     /// Keeps the templates of many kernels and images from filling the disk.
