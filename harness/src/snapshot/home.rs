@@ -13,13 +13,15 @@ use nix::unistd::Uid;
 use sha2::{Digest, Sha256};
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// What the templates that lead to one case take, roughly: three of 170 MiB (kernels of Debian, measured).
 pub(super) const CHAIN: u64 = 600 << 20;
 /// Memory that is left to guests when templates are put there.
 const FOR_GUESTS: u64 = 1 << 30;
+/// The link in a home in memory that leads to its cache.
+pub(super) const OWNER: &str = "cache";
 /// Where memory is a file system.
 const TMPFS: &str = "/dev/shm";
 
@@ -37,6 +39,8 @@ pub(super) enum Medium {
 pub(super) struct Home {
     root: PathBuf,
     medium: Medium,
+    /// The cache that it belongs to, where that is another folder.
+    cache: Option<PathBuf>,
     /// Bytes that can be written below a folder.
     free: fn(&Path) -> io::Result<u64>,
 }
@@ -47,6 +51,7 @@ impl Home {
         Self {
             root: cache.join("templates"),
             medium: Medium::Disk,
+            cache: None,
             free: free_bytes,
         }
     }
@@ -59,6 +64,7 @@ impl Home {
         Self {
             root: Path::new(TMPFS).join(user).join(&super::recipe::hex(&hash)[..16]),
             medium: Medium::Memory,
+            cache: Some(cache),
             free: free_bytes,
         }
     }
@@ -68,6 +74,7 @@ impl Home {
         Self {
             root: root.to_owned(),
             medium,
+            cache: None,
             free,
         }
     }
@@ -91,7 +98,37 @@ impl Home {
             let folder = self.root.join(part);
             fs::create_dir_all(&folder).doing("create the folder", &folder)?;
         }
+        if let Some(cache) = &self.cache {
+            let link = self.root.join(OWNER);
+            match symlink(cache, &link) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(error).doing("create", &link);
+                }
+                _ => {}
+            }
+        }
         Ok(())
+    }
+
+    /// The homes in memory of this user's caches that are no more: nobody else would ever remove them.
+    pub(super) fn orphans(&self) -> Vec<Self> {
+        // What cannot be read is not ours to remove.
+        let siblings = match (self.medium, self.root.parent()) {
+            (Medium::Memory, Some(parent)) if is_private(parent).unwrap_or(false) => fs::read_dir(parent),
+            _ => return Vec::new(),
+        };
+        siblings
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|root| fs::read_link(root.join(OWNER)).is_ok_and(|cache| !cache.exists()))
+            .map(|root| Self {
+                root,
+                medium: Medium::Memory,
+                cache: None,
+                free: self.free,
+            })
+            .collect()
     }
 
     /// Whether there is one.
@@ -236,6 +273,33 @@ mod tests {
             why.starts_with("600 MiB are wanted, but /cache/templates has 0 MiB free"),
             "{why}"
         );
+    }
+
+    #[test]
+    fn a_home_in_memory_whose_cache_is_gone_is_an_orphan() {
+        let place = tempfile::tempdir().unwrap();
+        let cache = |name: &str| place.path().join(name);
+        let home_of = |name: &str| Home {
+            cache: Some(cache(name)),
+            ..home(
+                place.path().join("private").join(name).to_str().unwrap(),
+                Medium::Memory,
+                |_| Ok(0),
+            )
+        };
+        for name in ["here", "gone"] {
+            fs::create_dir(cache(name)).unwrap();
+            home_of(name).prepare().unwrap();
+            // A second run finds the link there.
+            home_of(name).prepare().unwrap();
+            fs::create_dir(home_of(name).root().join("template")).unwrap();
+        }
+        assert!(home_of("here").orphans().is_empty());
+        fs::remove_dir(cache("gone")).unwrap();
+        let orphans = home_of("here").orphans();
+        assert_eq!(orphans.len(), 1);
+        super::super::prune::forget_home(&orphans[0]).unwrap();
+        assert!(!home_of("gone").root().exists() && home_of("here").root().join("template").exists());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! What goes: when it was not used for long, when there is too much, or when its image will not be seen again.
 
 use super::error::{Doing, StoreError};
-use super::home::{Home, Medium};
+use super::home::{Home, Medium, OWNER};
 use super::lock::open_lock;
 use super::manifest::Manifest;
 use std::fs::{self, TryLockError};
@@ -117,9 +117,22 @@ pub(super) fn forget(home: &Home, image: &str) -> Result<Pruned, StoreError> {
     Ok(pruned)
 }
 
+/// Removes a home whose cache is no more, but for templates that are still in use.
+pub(super) fn forget_home(home: &Home) -> Result<(), StoreError> {
+    let nothing = Limits {
+        age: Duration::ZERO,
+        size: 0,
+    };
+    prune(home, nothing)?;
+    if templates(home)?.is_empty() {
+        fs::remove_dir_all(home.root()).doing("remove", home.root())?;
+    }
+    Ok(())
+}
+
 fn templates(home: &Home) -> Result<Vec<(String, PathBuf)>, StoreError> {
     let mut found = folders(home.root())?;
-    found.retain(|(name, _)| !["tmp", "locks"].contains(&name.as_str()));
+    found.retain(|(name, _)| !["tmp", "locks", OWNER].contains(&name.as_str()));
     Ok(found)
 }
 

@@ -16,7 +16,7 @@ use super::error::{Doing, StoreError, Unmade};
 use super::home::{CHAIN, Home, choose};
 use super::lock::{blocking, lock};
 use super::manifest::{Entry, Flaw, Manifest, RAM, STATE, nvdimm};
-use super::prune::{Limits, Pruned, forget, prune};
+use super::prune::{Limits, Pruned, forget, forget_home, prune};
 use super::recipe::{Key, Recipe};
 use super::template::Template;
 use crate::qemu::{Cloning, GuestMemory, Machine, MemoryFile};
@@ -53,7 +53,12 @@ impl Store {
     ///
     /// Fails if no folder for templates can be made, neither there nor in memory.
     pub fn open(cache: &Path) -> Result<Self, StoreError> {
-        Self::of(Home::on_disk(cache), Home::in_memory(cache))
+        let memory = Home::in_memory(cache);
+        for orphan in memory.orphans() {
+            // Another run may be at it, and what stays now is found again by the next one.
+            drop(forget_home(&orphan));
+        }
+        Self::of(Home::on_disk(cache), memory)
     }
 
     fn of(disk: Home, memory: Home) -> Result<Self, StoreError> {
