@@ -3,8 +3,7 @@
 
 use guest_agent::READY_MARKER;
 use std::collections::VecDeque;
-use std::io::{self, Write};
-use std::path::Path;
+use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::{AsyncReadExt, BufReader};
 use tokio::net::UnixStream;
@@ -36,9 +35,8 @@ pub struct Console {
 }
 
 impl Console {
-    /// Records `stream` into the file at `path`, from now until it ends.
-    pub fn record(stream: UnixStream, path: &Path) -> io::Result<Self> {
-        let file = std::fs::File::create(path)?;
+    /// Records `stream` into `file`, from now until it ends.
+    pub fn record(stream: UnixStream, file: std::fs::File) -> Self {
         let lines = Arc::<Mutex<VecDeque<String>>>::default();
         let (stage_there, stage) = watch::channel(Stage::Booting);
         let (servers_there, servers) = watch::channel(0);
@@ -49,11 +47,11 @@ impl Console {
             stage_there,
             servers_there,
         ));
-        Ok(Self {
+        Self {
             lines,
             stage,
             servers,
-        })
+        }
     }
 
     /// Resolves when the stage satisfies `wanted`, with it.
@@ -162,7 +160,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("console.log");
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let console = Console::record(ours, &path).unwrap();
+        let console = Console::record(ours, std::fs::File::create(&path).unwrap());
         theirs
             .write_all(b"[ 0.1] booting\r\ntaster-agent: ready\r\n")
             .await
@@ -192,9 +190,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_console_that_closes_wakes_who_waits() {
-        let folder = tempfile::tempdir().unwrap();
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let console = Console::record(ours, &folder.path().join("console.log")).unwrap();
+        let console = Console::record(ours, tempfile::tempfile().unwrap());
         drop(theirs);
         assert_eq!(
             console.wait_for(|stage| *stage == Stage::Ready).await,

@@ -151,7 +151,12 @@ impl Guest {
             qmp,
             ending,
             memory,
-        } = wait_ready(spawned, evidence.folder, deadline).await?;
+        } = wait_ready(
+            spawned,
+            |console, command_line| record(console, command_line, evidence.folder),
+            deadline,
+        )
+        .await?;
         beginning.awake = started.elapsed();
         let identity = Identity::of(image)?;
         let agent = Agent::connect(port, identity, LOGIN_DEADLINE)
@@ -279,10 +284,22 @@ fn record(console: tokio::net::UnixStream, command_line: &str, folder: &Path) ->
         source,
     })?;
     let path = folder.join("console.log");
-    Console::record(console, &path).map_err(|source| GuestError::Console {
-        path: path.display().to_string(),
+    match std::fs::File::create(&path) {
+        Ok(file) => Ok(Console::record(console, file)),
+        Err(source) => Err(GuestError::Console {
+            path: path.display().to_string(),
+            source,
+        }),
+    }
+}
+
+/// The same for a guest that nobody asks about later: nothing is left of it, also if this process is killed.
+fn record_unnamed(console: tokio::net::UnixStream, _command_line: &str) -> Result<Console, GuestError> {
+    let file = tempfile::tempfile().map_err(|source| GuestError::Console {
+        path: format!("a file without a name in {}", std::env::temp_dir().display()),
         source,
-    })
+    })?;
+    Ok(Console::record(console, file))
 }
 
 /// A machine whose PID 1 serves SSH.
@@ -294,8 +311,12 @@ struct Awake {
     memory: GuestMemory,
 }
 
-async fn wait_ready(spawned: Spawned, folder: &Path, deadline: Duration) -> Result<Awake, GuestError> {
-    let console = record(spawned.console, &spawned.command_line, folder)?;
+async fn wait_ready(
+    spawned: Spawned,
+    record: impl FnOnce(tokio::net::UnixStream, &str) -> Result<Console, GuestError>,
+    deadline: Duration,
+) -> Result<Awake, GuestError> {
+    let console = record(spawned.console, &spawned.command_line)?;
     let started = Instant::now();
     let stage = tokio::time::timeout(deadline, console.wait_for(|stage| *stage != Stage::Booting)).await;
     let tail = console.tail(LINES_IN_MESSAGE);
@@ -325,17 +346,13 @@ async fn wait_ready(spawned: Spawned, folder: &Path, deadline: Duration) -> Resu
     }
 }
 
-/// Boots an image just far enough to prove that `hardware` boots anything: the accelerator's canary.
-pub async fn canary(
-    hardware: &Hardware,
-    image: &Image,
-    folder: &Path,
-    deadline: Duration,
-) -> Result<Duration, GuestError> {
+/// Boots an image just far enough to prove that `hardware` boots anything: the accelerator's canary. Its console goes into
+/// a file without a name, which is gone however the runner ends.
+pub async fn canary(hardware: &Hardware, image: &Image, deadline: Duration) -> Result<Duration, GuestError> {
     let started = Instant::now();
     let machine = machine(image, hardware.accelerator, Vec::new());
     let spawned = spawn_with(&hardware.program, &machine, SpawnOptions::default()).await?;
-    let awake = wait_ready(spawned, folder, deadline).await?;
+    let awake = wait_ready(spawned, record_unnamed, deadline).await?;
     let took = started.elapsed();
     awake.process.end(&awake.qmp, QUIT_PATIENCE).await;
     Ok(took)

@@ -23,10 +23,6 @@ pub(super) async fn choose(
     qemu: &Qemu,
     teller: &Teller,
 ) -> Result<Choice, String> {
-    let folder = tempfile::Builder::new()
-        .prefix("taster-canary-")
-        .tempdir()
-        .map_err(|error| format!("cannot make a folder for the canary's console: {error}"))?;
     let boot = async |accelerator| {
         let deadline = match accelerator {
             Accelerator::Kvm => KVM_CANARY,
@@ -41,7 +37,7 @@ pub(super) async fn choose(
             program: Program::from(qemu),
             accelerator,
         };
-        let result = canary(&hardware, image, folder.path(), deadline).await;
+        let result = canary(&hardware, image, deadline).await;
         let outcome = result.map_err(|error| match error {
             GuestError::Silent { .. } => CanaryFailure::TimedOut { after: deadline },
             other if is_emulators_death(&other) => CanaryFailure::Killed { cause: chain(&other) },
