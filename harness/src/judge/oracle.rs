@@ -49,7 +49,6 @@ fn observed(hit: &Hit, after: &After, blind: &Blind) -> Observed {
         Tried::Refused(refusal) => Err(Errno::from_raw(refusal.errno)),
     };
     Observed {
-        panicked: false,
         victims: hit
             .facts
             .victims
@@ -71,8 +70,6 @@ fn observed(hit: &Hit, after: &After, blind: &Blind) -> Observed {
             None => after.events.iter().map(|text| event(text)).collect(),
             Some(_) => None,
         },
-        // Watchers are told by a worker, some time later; cases say themselves what they expect of them.
-        health: None,
     }
 }
 

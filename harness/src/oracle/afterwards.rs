@@ -2,7 +2,7 @@
 //! How a page can be used after an error.
 
 use super::facts::{Facts, OwnerFacts};
-use super::prediction::{Afterwards, BadblocksAfter, FilesystemAfter, Part};
+use super::prediction::{Afterwards, BadblocksAfter, FilesystemAfter, Ground, Part, Use};
 use super::rule::first;
 use super::rules::ACCESS;
 use super::situation::Access;
@@ -36,24 +36,23 @@ pub(super) fn afterwards(
         Part::Known(after) => after.added.is_some() || facts.is_bad(page) == Some(true),
         Part::Unknown(why) => return Part::Unknown(why.clone()),
     };
-    let access = Access {
+    let read = Access {
         faults: None,
-        rewrites: false,
         bad,
         shut_down,
-        memory: facts.memory,
     };
     let load = Access {
         faults: Some(true),
-        ..access
+        ..read
     };
-    let write = Access {
-        rewrites: true,
-        ..access
+    let end = |access: &Access| {
+        first(ACCESS, access, kernel).map(|rule| Use {
+            end: rule.then,
+            rule: Ground::of("the page afterwards", rule),
+        })
     };
-    let end = |access: &Access| first(ACCESS, access, kernel).map(|rule| rule.then);
-    match (end(&load), end(&access), end(&write)) {
-        (Some(load), Some(read), Some(write)) => Part::Known(Some(Afterwards { load, read, write })),
+    match (end(&load), end(&read)) {
+        (Some(load), Some(read)) => Part::Known(Some(Afterwards { load, read })),
         _ => Part::Unknown("no rule says how an access ends".to_owned()),
     }
 }

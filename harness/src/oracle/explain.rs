@@ -90,13 +90,10 @@ fn sentences(handled: &Handled) -> Vec<String> {
             Err(why) => doubts.push((name, why)),
         }
     }
-    if handled.health == Part::Known(true) {
-        lines.push("A health monitor of XFS is told of a media error.".to_owned());
-    }
     if let Part::Known(Some(after)) = &handled.afterwards {
         lines.push(format!(
-            "From then on a load that faults {}, read(2) {}, write(2) of the whole page {}.",
-            after.load, after.read, after.write
+            "From then on a load that faults {}, and read(2) or write(2) {}.",
+            after.load.end, after.read.end
         ));
     }
     lines.extend(

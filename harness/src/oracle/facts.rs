@@ -127,8 +127,6 @@ pub struct Facts {
     pub victims: Vec<VictimFacts>,
     /// Badblocks of the pmem device that the page belongs to; `None` when it belongs to none, or they could not be read.
     pub badblocks: Option<Vec<BadRange>>,
-    /// What the memory device is.
-    pub memory: MemoryKind,
     /// The settings of mm and hwpoison.
     pub settings: Settings,
 }
@@ -139,8 +137,6 @@ pub struct Facts {
 pub enum Filesystem {
     /// Not mounted.
     Unmounted,
-    /// mount(2) has not returned yet: log recovery, for instance.
-    Mounting,
     /// Mounted.
     Mounted(Mounted),
 }
@@ -182,16 +178,6 @@ pub enum Stack {
     Partition,
     /// A device-mapper target.
     DeviceMapper,
-}
-
-/// What the memory device is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MemoryKind {
-    /// An NVDIMM of the ACPI NFIT: machine checks become badblocks (`drivers/acpi/nfit/mce.c`).
-    Nfit,
-    /// `memmap=S!A` or virtio-pmem: they do not.
-    Legacy,
 }
 
 /// The settings of mm and hwpoison.

@@ -25,5 +25,5 @@ pub use observed::{Observed, SeenEntry, SeenSignal, SeenVictim};
 pub use predict::predict;
 pub use prediction::{
     Afterwards, BadblocksAfter, EntryAfter, EventResult, ExpectedSignal, Fate, FilesystemAfter, Ground,
-    Handled, InjectorEnd, NotifyCalls, Part, Prediction, SignalCode, SignalPlace, Told,
+    Handled, InjectorEnd, NotifyCalls, Part, Prediction, SignalCode, SignalPlace, Told, Use,
 };

@@ -11,8 +11,6 @@ use std::collections::BTreeMap;
 /// could not be seen.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Observed {
-    /// The kernel panicked.
-    pub panicked: bool,
     /// The victims by name.
     pub victims: BTreeMap<String, SeenVictim>,
     /// What the injector's call returned; `None` for a machine check too, which nobody calls.
@@ -27,8 +25,6 @@ pub struct Observed {
     pub corrupted: Option<i64>,
     /// The results of every `memory_failure_event`.
     pub events: Option<Vec<EventResult>>,
-    /// Whether a health monitor of XFS was told of a media error.
-    pub health: Option<bool>,
 }
 
 /// What was seen of a victim.

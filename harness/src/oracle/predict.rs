@@ -12,8 +12,8 @@ use super::prediction::{
     BadblocksAfter, EventResult, FilesystemAfter, Ground, Handled, InjectorEnd, NotifyCalls, ONE_PAGE, Part,
     Prediction, Told,
 };
-use super::rule::{Kernels, Rule, first};
-use super::rules::{ANSWER, ENTRANCE, OWNER, records_machine_checks};
+use super::rule::{Rule, first};
+use super::rules::{ANSWER, ENTRANCE, OWNER};
 use super::situation::{Answer, Asked, Entrance, Kind, Loss, Way};
 use super::victims::{Address, Hit, Reach, fates};
 use guest_agent::address::{DeviceOffset, PAGE_SIZE};
@@ -21,9 +21,6 @@ use guest_agent::call::{BadRange, SECTOR, SpaceOwner};
 use nix::errno::Errno;
 use std::collections::BTreeSet;
 use testcases::{KernelVersion, ShutdownReason};
-
-/// Since when XFS tells health monitors of media errors (`fs/xfs/xfs_healthmon.c:xfs_healthmon_report_media`).
-const HEALTH: Kernels = Kernels::Since(7, 0);
 
 /// What must come of `injection` in a guest of which `facts` hold, under this kernel.
 pub fn predict(facts: &Facts, injection: &Injection, kernel: &KernelVersion) -> Prediction {
@@ -118,7 +115,7 @@ impl<'a> Oracle<'a> {
         };
         let recorded = match rule.then {
             Entrance::OnlyBadblocks if way.kind == Kind::Badblocks => true,
-            _ => way.kind.is_machine_check() && records_machine_checks(self.facts.memory),
+            _ => way.kind.is_machine_check(),
         };
         self.conclude(outcome, injector, recorded)
     }
@@ -312,7 +309,6 @@ impl<'a> Oracle<'a> {
                 |result| if reported(result) { ONE_PAGE } else { 0 },
             ),
             event: map(&outcome.result, event),
-            health: self.health(&outcome.notify),
             notify: outcome.notify,
             grounds: self.grounds,
         }))
@@ -321,7 +317,6 @@ impl<'a> Oracle<'a> {
     fn filesystem(&self, shuts_down: &Part<bool>) -> Part<FilesystemAfter> {
         match (self.facts.filesystem, shuts_down) {
             (Filesystem::Unmounted, _) => Part::Known(FilesystemAfter::Unmounted),
-            (Filesystem::Mounting, _) => Part::Unknown("the mount goes on meanwhile".to_owned()),
             (Filesystem::Mounted(mounted), _) if mounted.state == MountState::ShutDown => {
                 Part::Known(FilesystemAfter::ShutDown(None))
             }
@@ -352,16 +347,6 @@ impl<'a> Oracle<'a> {
         })
     }
 
-    /// A media error is reported once the range has been found to be the filesystem's own.
-    fn health(&self, notify: &Part<NotifyCalls>) -> Part<bool> {
-        let told = |calls| {
-            !matches!(calls, NotifyCalls::Never | NotifyCalls::Once(Err(Errno::ENXIO)))
-                && !matches!(self.facts.filesystem, Filesystem::Mounting)
-                && HEALTH.contain(self.kernel)
-        };
-        map(notify, told)
-    }
-
     fn nothing_known(self, why: &str) -> Prediction {
         let why = || why.to_owned();
         let victims = self.facts.victims.iter().filter(|victim| victim.alive);
@@ -375,7 +360,6 @@ impl<'a> Oracle<'a> {
             badblocks: Part::Unknown(why()),
             corrupted: Part::Unknown(why()),
             event: Part::Unknown(why()),
-            health: Part::Unknown(why()),
             afterwards: Part::Unknown(why()),
             grounds: self.grounds,
         }))

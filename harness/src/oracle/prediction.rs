@@ -64,8 +64,6 @@ pub struct Handled {
     pub corrupted: Part<u64>,
     /// The result that `memory_failure_event` tells; `None` when there is no such event.
     pub event: Part<Option<EventResult>>,
-    /// Whether XFS tells its health monitors of a media error.
-    pub health: Part<bool>,
     /// How the page can be used from now on, if it belongs to a DAX file; `None` if it does not.
     pub afterwards: Part<Option<Afterwards>>,
     /// The rules that led here, in order.
@@ -73,14 +71,21 @@ pub struct Handled {
 }
 
 /// How a page of a DAX file can be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Afterwards {
-    /// By a load that faults.
-    pub load: AccessEnd,
-    /// By read(2).
-    pub read: AccessEnd,
-    /// By a write(2) of the whole page.
-    pub write: AccessEnd,
+    /// By a load or store that faults.
+    pub load: Use,
+    /// By read(2) or write(2).
+    pub read: Use,
+}
+
+/// How a use of a page ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Use {
+    /// The end.
+    pub end: AccessEnd,
+    /// The rule that says so.
+    pub rule: Ground,
 }
 
 /// A rule that was applied.

@@ -10,9 +10,7 @@
 //! A row says what is *right*. Where a kernel does something else, that is a known issue of the case that shows it,
 //! and the reason says so. Rows with a range of kernels are differences that are nobody's mistake.
 
-use super::facts::{
-    Disposition, Entry, Filesystem, InodeKind, MemoryKind, MountState, OwnerFacts, Region, Stack,
-};
+use super::facts::{Disposition, Entry, Filesystem, InodeKind, MountState, OwnerFacts, Region, Stack};
 use super::rule::Kernels::{Any, Before, Since};
 use super::rule::Rule;
 use super::situation::{
@@ -108,9 +106,6 @@ ANSWER: Asked => Answer {
     [Any] |asked| asked.mounted(|mounted| mounted.stack == Stack::DeviceMapper) => Answer::Nobody;
         "drivers/md/dm.c:open_table_device";
         "device mapper takes the DAX device without holder operations";
-    [Any] |asked| asked.filesystem == Filesystem::Mounting => Answer::Refuses(Errno::EIO);
-        "fs/xfs/xfs_notify_failure.c:xfs_dax_notify_failure";
-        "not SB_BORN yet: a filesystem may drop what it cannot handle safely (thread of April 2022)";
     [Any] |asked| asked.region == Region::Log => Answer::ShutsDown;
         "fs/xfs/xfs_notify_failure.c:xfs_dax_notify_logdev_failure";
         "every page of the log is metadata";
@@ -301,16 +296,8 @@ ACCESS: Access => AccessEnd {
         "arch/x86/mm/fault.c:do_sigbus";
         "the fault fails with EHWPOISON, which becomes VM_FAULT_HWPOISON: the thread is told that it ran into an error in one page, inside \
          a larger extent too";
-    [Any] |access| access.rewrites && access.memory == MemoryKind::Legacy => AccessEnd::Works;
-        "drivers/nvdimm/pmem.c:pmem_recovery_write";
-        "whole pages that are written clear the error, where that needs no help of the firmware";
     [Any] |_| true => AccessEnd::Fails(Errno::EIO);
         "fs/dax.c:dax_mem2blk_err";
         "an error of the medium is EIO to read(2) and to write(2) (kernels say EFAULT to write)";
 }
-}
-
-/// Whether machine checks become badblocks of this memory (`drivers/acpi/nfit/mce.c:nfit_handle_mce`).
-pub const fn records_machine_checks(memory: MemoryKind) -> bool {
-    matches!(memory, MemoryKind::Nfit)
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the rules are asked about, and what they answer: a subject and an answer for each table.
 
-use super::facts::{Disposition, Entry, Filesystem, MemoryKind, MountState, Mounted, Region};
+use super::facts::{Disposition, Entry, Filesystem, MountState, Mounted, Region};
 use guest_agent::victim::KillPolicy;
 use nix::errno::Errno;
 use std::fmt;
@@ -141,7 +141,7 @@ impl Asked {
         match self.filesystem {
             Filesystem::Mounted(mounted) if self.on_realtime() => mounted.realtime_rmapbt,
             Filesystem::Mounted(mounted) => mounted.rmapbt,
-            Filesystem::Unmounted | Filesystem::Mounting => false,
+            Filesystem::Unmounted => false,
         }
     }
 }
@@ -251,14 +251,10 @@ pub struct Access {
     /// For a load or a store through a mapping: whether it faults, because there is no entry that allows it. `None` for
     /// read(2) and write(2).
     pub faults: Option<bool>,
-    /// It is a write(2) of whole pages.
-    pub rewrites: bool,
     /// The page is in the badblocks.
     pub bad: bool,
     /// The filesystem is shut down.
     pub shut_down: bool,
-    /// What the memory device is.
-    pub memory: MemoryKind,
 }
 
 /// How it ends.

@@ -7,8 +7,7 @@ use super::victims::Victim;
 use crate::nvdimm::Stack;
 use crate::oracle::facts::{
     Disposition, Entry, EntrySize, Facts, FilePlace, Filesystem, InodeFacts, InodeKind, MAIN_THREAD,
-    MappedPage, MemoryKind, MountState, Mounted, OwnerFacts, Settings, Stack as Between, ThreadFacts,
-    VictimFacts,
+    MappedPage, MountState, Mounted, OwnerFacts, Settings, Stack as Between, ThreadFacts, VictimFacts,
 };
 use guest_agent::address::{FileOffset, FsOffset, MappingOffset, PAGE_SIZE};
 use guest_agent::call::{
@@ -40,7 +39,6 @@ pub(super) fn of_page(said: &call::Facts, page: Option<&PageFacts>, beside: &Bes
         owners: page.map_or(Some(Vec::new()), |page| owners(said, page, beside)),
         victims: victims(said, page, beside),
         badblocks: page.is_some().then(|| beside.badblocks.clone()),
-        memory: MemoryKind::Nfit,
         settings: Settings {
             early_kill: said.early_kill,
             recovery: said.recovery,

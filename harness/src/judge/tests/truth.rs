@@ -284,7 +284,6 @@ pub(super) fn hit() -> Hit {
                 early("carol", 93, None),
             ],
             badblocks: Some(Vec::new()),
-            memory: facts::MemoryKind::Nfit,
             settings: facts::Settings::default(),
         },
         after: Some(After {

@@ -6,7 +6,7 @@ use super::world::{
     special, world,
 };
 use super::{ALL, RECOVERED, RECOVERED_MCE, Row, SHUT_DOWN, row};
-use crate::oracle::facts::{Entry, Mechanism, MemoryKind, MountState, Region};
+use crate::oracle::facts::{Entry, Mechanism, MountState, Region};
 use guest_agent::call::SpaceOwner;
 
 const UNTOUCHED: &str = "notify never, up, badblocks same, event none, corrupted 0";
@@ -106,29 +106,11 @@ fn mechanisms() -> Vec<Row> {
             but("ok"),
         ),
         row(
-            "mce-inject without an NFIT: nothing",
-            mapped()
-                .by(Mechanism::MceInjectSoftware)
-                .with(|facts| facts.memory = MemoryKind::Legacy),
-            ALL,
-            "alice: -",
-            but("ok"),
-        ),
-        row(
             "action optional, early",
             mapped().by(Mechanism::ActionOptional),
             ALL,
             "alice: AO, gone: alice",
             RECOVERED_MCE,
-        ),
-        row(
-            "action optional without an NFIT",
-            mapped()
-                .by(Mechanism::ActionOptional)
-                .with(|facts| facts.memory = MemoryKind::Legacy),
-            ALL,
-            "alice: AO, gone: alice",
-            "injector -, notify 0, up, badblocks same, event Recovered, corrupted 4096",
         ),
         row(
             "the same page again",

@@ -32,8 +32,8 @@ fn a_shared_page_and_a_machine_check() {
          The page is in the badblocks.\n\
          memory_failure_event says Recovered.\n\
          HardwareCorrupted grows by 4096 bytes.\n\
-         From then on a load that faults raises BUS_MCEERR_AR, lsb 12, read(2) fails with EIO, write(2) of the whole page \
-         fails with EIO.\n"
+         From then on a load that faults raises BUS_MCEERR_AR, lsb 12, and read(2) or write(2) fails with \
+         EIO.\n"
     );
     assert!(
         rules.contains("- inode 131: file data: for each owner on its own"),

@@ -3,7 +3,7 @@
 
 use super::world::{A, B, HERE, early, file, file_that, fork_of, page, special, world};
 use super::{ALL, RECOVERED, Row, SHUT_DOWN, row};
-use crate::oracle::facts::{Entry, Filesystem, InodeKind, MountState, Region};
+use crate::oracle::facts::{Entry, InodeKind, MountState, Region};
 use guest_agent::call::SpaceOwner;
 
 fn classes() -> Vec<Row> {
@@ -249,16 +249,6 @@ fn cores() -> Vec<Row> {
             ALL,
             "alice: ?",
             "injector ?, notify ?, ?, badblocks same, event ?, corrupted ?",
-        ),
-        row(
-            "during mount",
-            world([]).with(|facts| {
-                facts.filesystem = Filesystem::Mounting;
-                facts.owners = None;
-            }),
-            ALL,
-            "",
-            "injector EIO, notify -EIO, ?, badblocks same, event Failed, corrupted 4096",
         ),
     ]
 }

@@ -120,26 +120,3 @@ fn facts_come_back_from_the_evidence_as_they_went_in() {
         injection
     );
 }
-
-#[test]
-fn the_health_monitors_hear_of_what_is_the_filesystems_own_since_7_0() {
-    use crate::oracle::facts::Region;
-    use crate::oracle::prediction::Part;
-    let health = |world: super::World, kernel: &str| {
-        let (facts, injection) = world.finish();
-        match predict(&facts, &injection, &kernel.parse().unwrap()) {
-            Prediction::Handled(handled) => handled.health,
-            Prediction::Panic(_) => Part::Unknown("panic".to_owned()),
-        }
-    };
-    let told = Part::Known(true);
-    let silent = Part::Known(false);
-    assert_eq!(health(world([file(A)]), "7.2.13"), told);
-    assert_eq!(health(world([file(A)]), "6.18.15"), silent);
-    assert_eq!(health(world([file(A)]).without_rmapbt(), "7.2.13"), told);
-    assert_eq!(health(world([]).unmounted(), "7.2.13"), silent);
-    let gap = world([]).region(Region::OutsidePartition);
-    assert_eq!(health(gap, "7.2.13"), silent);
-    let mounting = world([]).with(|facts| facts.filesystem = crate::oracle::facts::Filesystem::Mounting);
-    assert_eq!(health(mounting, "7.2.13"), silent);
-}

@@ -3,8 +3,8 @@
 
 use crate::oracle::facts::{
     Disposition, Entry, EntrySize, Facts, FilePlace, Filesystem, Injection, InodeFacts, InodeKind,
-    MAIN_THREAD, MappedPage, Mechanism, MemoryKind, MountState, Mounted, OwnerFacts, Page, Region, Settings,
-    Stack, ThreadFacts, ThreadOf, VictimFacts,
+    MAIN_THREAD, MappedPage, Mechanism, MountState, Mounted, OwnerFacts, Page, Region, Settings, Stack,
+    ThreadFacts, ThreadOf, VictimFacts,
 };
 use guest_agent::address::{DeviceOffset, FileOffset, FsOffset, GuestPhysical};
 use guest_agent::call::{BadRange, SpaceOwner, SpaceRecord};
@@ -42,7 +42,6 @@ pub(super) fn world(owners: impl IntoIterator<Item = OwnerFacts>) -> World {
             owners: Some(owners.into_iter().collect()),
             victims: Vec::new(),
             badblocks: Some(Vec::new()),
-            memory: MemoryKind::Nfit,
             settings: Settings::default(),
         },
         region: Region::Data(PLACE),

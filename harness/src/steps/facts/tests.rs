@@ -327,7 +327,7 @@ fn the_state_of_the_mount() {
         });
         match facts.filesystem {
             Filesystem::Mounted(mounted) => Some((mounted.state, mounted.stack)),
-            _ => None,
+            Filesystem::Unmounted => None,
         }
     };
     let plain = Between::Plain;
