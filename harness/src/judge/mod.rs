@@ -59,7 +59,9 @@ pub fn judge(case: &Case, kernel: &KernelVersion, evidence: &Evidence) -> Judgem
         .map(Found::splat)
         .collect();
     let gap = if let End::GuestDied(how) = &evidence.end {
-        found.push(Found::kernel_died(case, evidence.steps.len(), how));
+        let mut died = Found::kernel_died(case, evidence.steps.len(), how);
+        died.finding.because = oracle::of_the_last(evidence, kernel);
+        found.push(died);
         None
     } else {
         gap(case, evidence)

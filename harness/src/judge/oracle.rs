@@ -2,11 +2,12 @@
 //! What the oracle says beside the case's own expectations: each error's prediction against what was seen of it.
 
 use super::checks::shutdown_flag;
-use crate::observe::evidence::{After, Filesystem, Hit, Tried, VictimAfter};
+use crate::observe::evidence::{After, Evidence, Filesystem, Hit, Tried, Unfinished, VictimAfter};
 use crate::observe::probes::Blind;
 use crate::oracle::facts::{Facts, VictimFacts};
 use crate::oracle::{
-    Difference, EventResult, FilesystemAfter, Observed, SeenEntry, SeenSignal, SeenVictim, compare, predict,
+    Difference, EventResult, FilesystemAfter, Observed, Prediction, SeenEntry, SeenSignal, SeenVictim,
+    compare, predict,
 };
 use guest_agent::address::GuestPhysical;
 use guest_agent::victim::Signal;
@@ -41,6 +42,18 @@ pub(super) fn differences(hits: &[Hit], kernel: &KernelVersion, blind: &Blind) -
         difference
     });
     told.collect()
+}
+
+/// What was predicted of the error on which the guest ended, or that the kernel did not come back from.
+pub(super) fn of_the_last(evidence: &Evidence, kernel: &KernelVersion) -> Option<String> {
+    let Unfinished { injection, facts } = evidence.unfinished.as_ref()?;
+    Some(match predict(facts, injection, kernel) {
+        Prediction::Panic(ground) => format!("the oracle expected a panic: {ground}"),
+        Prediction::Handled(handled) => {
+            let end = handled.decided.end?;
+            format!("the oracle expected the kernel to go on: {end}")
+        }
+    })
 }
 
 fn observed(hit: &Hit, after: &After, blind: &Blind) -> Observed {

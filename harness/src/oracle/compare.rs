@@ -5,9 +5,10 @@
 
 use super::observed::{Observed, SeenEntry, SeenSignal, SeenVictim};
 use super::prediction::{
-    BadblocksAfter, ExpectedSignal, Fate, FilesystemAfter, Handled, InjectorEnd, NotifyCalls, Part,
+    BadblocksAfter, ExpectedSignal, Fate, FilesystemAfter, Ground, Handled, InjectorEnd, NotifyCalls, Part,
     Prediction, Told,
 };
+use super::reasons;
 use super::words::{self, SIGBUS};
 use guest_agent::call::{BadRange, SECTOR};
 use guest_agent::victim::Ended;
@@ -18,10 +19,12 @@ use std::collections::BTreeSet;
 pub struct Difference {
     /// What differs, in one sentence without pids and addresses.
     pub what: String,
-    /// What was predicted, and why.
+    /// What was predicted.
     pub expected: String,
     /// What was seen.
     pub seen: String,
+    /// The rule by which it was expected, with the kernel's function, and the facts to which it was applied.
+    pub because: Option<String>,
 }
 
 /// What came of a comparison.
@@ -29,6 +32,8 @@ pub struct Difference {
 pub struct Comparison {
     /// Everything that is not as predicted.
     pub differences: Vec<Difference>,
+    /// The parts that were held against what was seen.
+    pub compared: Vec<String>,
     /// The parts for which there was no prediction, each with the reason.
     pub unpredicted: Vec<(String, String)>,
     /// The parts that were predicted and not looked at.
@@ -39,29 +44,43 @@ pub struct Comparison {
 pub fn compare(prediction: &Prediction, observed: &Observed) -> Comparison {
     let mut comparison = Comparison::default();
     match prediction {
-        Prediction::Panic(ground) => comparison.differs(
-            "oracle: expected a panic, the kernel went on",
-            ground.says,
-            "no panic",
-        ),
+        Prediction::Panic(ground) => {
+            comparison.compared.push("the kernel".to_owned());
+            comparison.differs(
+                "oracle: expected a panic, the kernel went on",
+                "a panic",
+                "no panic",
+                Some(ground.to_string()),
+            );
+        }
         Prediction::Handled(expected) => comparison.handled(expected, observed),
     }
     comparison
 }
 
 impl Comparison {
-    fn differs(&mut self, what: impl Into<String>, expected: impl Into<String>, seen: impl Into<String>) {
+    fn differs(
+        &mut self,
+        what: impl Into<String>,
+        expected: impl Into<String>,
+        seen: impl Into<String>,
+        because: Option<String>,
+    ) {
         self.differences.push(Difference {
             what: what.into(),
             expected: expected.into(),
             seen: seen.into(),
+            because,
         });
     }
 
     /// Looks at a part that is both predicted and seen, and notes the others.
     fn part<'p, E, S>(&mut self, name: &str, expected: &'p Part<E>, seen: Option<S>) -> Option<(&'p E, S)> {
         match (expected, seen) {
-            (Part::Known(expected), Some(seen)) => Some((expected, seen)),
+            (Part::Known(expected), Some(seen)) => {
+                self.compared.push(name.to_owned());
+                Some((expected, seen))
+            }
             (Part::Known(_), None) => {
                 self.unseen.push(name.to_owned());
                 None
@@ -74,6 +93,8 @@ impl Comparison {
     }
 
     fn handled(&mut self, expected: &Handled, observed: &Observed) {
+        let filesystem = || expected.decided.filesystem.as_ref().map(Ground::to_string);
+        let end = || expected.decided.end.as_ref().map(Ground::to_string);
         self.victims(expected, observed);
         self.injector(expected, observed);
         if let Some((&calls, seen)) =
@@ -85,6 +106,7 @@ impl Comparison {
                 format!("oracle: expected {calls} of xfs_dax_notify_failure, saw {seen}"),
                 calls,
                 seen,
+                filesystem(),
             );
         }
         if let Some((&state, seen)) = self.part("filesystem", &expected.filesystem, observed.filesystem)
@@ -95,11 +117,13 @@ impl Comparison {
                 format!("oracle: expected the filesystem to be {state}, saw it {seen}"),
                 state,
                 seen,
+                filesystem(),
             );
         }
         if let Some((after, seen)) = self.part("badblocks", &expected.badblocks, observed.badblocks.as_ref())
         {
-            self.badblocks(after, seen);
+            let because = expected.decided.badblocks.as_ref().map(Ground::to_string);
+            self.badblocks(after, seen, because);
         }
         if let Some((&bytes, seen)) = self.part("HardwareCorrupted", &expected.corrupted, observed.corrupted)
             && i64::try_from(bytes) != Ok(seen)
@@ -108,6 +132,7 @@ impl Comparison {
                 format!("oracle: expected HardwareCorrupted to grow by {bytes} bytes, saw {seen}"),
                 format!("{bytes} bytes"),
                 format!("{seen} bytes"),
+                end(),
             );
         }
         if let Some((&event, seen)) = self.part(
@@ -122,6 +147,7 @@ impl Comparison {
                     format!("oracle: expected memory_failure_event {event}, saw {seen}"),
                     event,
                     seen,
+                    end(),
                 );
             }
         }
@@ -142,11 +168,12 @@ impl Comparison {
                 format!("oracle: expected the injector to get {end}, saw {seen}"),
                 end,
                 seen,
+                expected.decided.end.as_ref().map(Ground::to_string),
             );
         }
     }
 
-    fn badblocks(&mut self, after: &BadblocksAfter, seen: &[BadRange]) {
+    fn badblocks(&mut self, after: &BadblocksAfter, seen: &[BadRange], because: Option<String>) {
         let before = sectors(&after.before);
         let expected: BTreeSet<u64> = before
             .iter()
@@ -180,6 +207,7 @@ impl Comparison {
             ),
             list(&expected),
             list(&seen),
+            because,
         );
     }
 
@@ -209,16 +237,10 @@ impl Comparison {
             let expected: Vec<String> = differing()
                 .map(|(name, fate, _)| format!("{name} to {}", words::told(&fate.told)))
                 .collect();
-            let why: Vec<String> = differing()
-                .map(|(name, fate, seen)| {
-                    let because = &fate.because;
-                    if is_hit(fate, seen) {
-                        format!("{name} {}; {name} {because}", words::seen(seen))
-                    } else {
-                        format!("{name} {because}")
-                    }
-                })
+            let got: Vec<String> = differing()
+                .map(|(name, _, seen)| format!("{name} {}", words::seen(seen)))
                 .collect();
+            let because = reasons_of(differing().map(|(name, fate, _)| (*name, *fate)));
             self.differs(
                 format!(
                     "oracle: expected victims {{{}}}, saw {{{}}}",
@@ -226,7 +248,8 @@ impl Comparison {
                     hit.join(", ")
                 ),
                 expected.join("; "),
-                why.join("; "),
+                got.join("; "),
+                Some(because),
             );
         }
         for (name, fate, seen) in known {
@@ -234,8 +257,9 @@ impl Comparison {
                 let (told, got) = (words::told(&fate.told), words::seen(seen));
                 self.differs(
                     format!("oracle: expected {name} to {told}, saw {name} {got}"),
-                    format!("{told}: {name} {}", fate.because),
+                    told,
                     addresses(seen).unwrap_or(got),
+                    Some(fate.reason(name)),
                 );
             }
             self.entries(name, fate, seen);
@@ -266,12 +290,28 @@ impl Comparison {
                 };
                 self.differs(
                     format!("oracle: expected {which} to be {expected}, saw it {saw}"),
-                    format!("{expected}: {name} {}", fate.because),
+                    expected,
                     saw,
+                    Some(format!("{}; {name} {}", reasons::UNMAPPED.of(name), fate.because)),
                 );
             }
         }
     }
+}
+
+/// Each rule once, with the victims that it decided about.
+fn reasons_of<'p>(fates: impl Iterator<Item = (&'p str, &'p Fate)>) -> String {
+    let mut by_rule: Vec<(String, String)> = Vec::new();
+    for (name, fate) in fates {
+        let rule = fate.rule.to_string();
+        let facts = format!("; {name} {}", fate.because);
+        match by_rule.iter_mut().find(|(known, _)| *known == rule) {
+            Some((_, all)) => all.push_str(&facts),
+            None => by_rule.push((rule, facts)),
+        }
+    }
+    let reasons: Vec<String> = by_rule.into_iter().map(|(rule, facts)| rule + &facts).collect();
+    reasons.join("; ")
 }
 
 /// Whether a signal has reached a victim in any way.

@@ -1,53 +1,71 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A prediction in prose.
 
-use super::prediction::{Handled, InjectorEnd, NotifyCalls, Part, Prediction, Told};
+use super::prediction::{Fate, Ground, Handled, InjectorEnd, NotifyCalls, Part, Prediction, Told};
+use super::reasons;
 use super::words;
-use std::collections::BTreeSet;
 
-/// The prediction as sentences, one a line: who is told what and why, what the injector gets, what becomes of the filesystem,
-/// for what there is no prediction; then the rules, each with its function.
-pub fn explain(prediction: &Prediction) -> String {
-    let lines = match prediction {
-        Prediction::Panic(ground) => vec![format!("The kernel panics: {} ({}).", ground.says, ground.from)],
-        Prediction::Handled(handled) => sentences(handled),
-    };
-    lines.join("\n")
+/// One thing that is predicted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sentence {
+    /// What must come, as a sentence.
+    pub says: String,
+    /// The rule that it follows from.
+    pub rule: Ground,
 }
 
-fn sentences(handled: &Handled) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut doubts = Vec::new();
-    for (name, fate) in &handled.victims {
-        match fate {
-            Part::Unknown(why) => doubts.push((name.as_str(), why.as_str())),
-            Part::Known(fate) => {
-                lines.push(format!("{name} {}: {name} {}.", verb(&fate.told), fate.because));
-                for entry in &fate.entries {
-                    match &entry.gone {
-                        Part::Known(true) => {
-                            lines.push(format!("{name}'s page-table entry is gone afterwards."));
-                        }
-                        Part::Known(false) => lines.push(format!("{name}'s page-table entry stays.")),
-                        Part::Unknown(why) => doubts.push((name.as_str(), why.as_str())),
-                    }
-                }
-            }
-        }
+/// What is predicted: who is told what, what the injector gets, what becomes of the filesystem, how the page can be used
+/// afterwards. What there is no prediction for is left out; [`compare()`](super::compare()) names it.
+pub fn sentences(prediction: &Prediction) -> Vec<Sentence> {
+    match prediction {
+        Prediction::Panic(ground) => vec![Sentence {
+            says: "The kernel panics.".to_owned(),
+            rule: ground.clone(),
+        }],
+        Prediction::Handled(handled) => of_victims(handled).chain(of_the_rest(handled)).collect(),
     }
+}
+
+fn of_victims(handled: &Handled) -> impl Iterator<Item = Sentence> {
+    handled.victims.iter().flat_map(|(name, fate)| {
+        let fate = fate.known();
+        let told = fate.map(|fate| Sentence {
+            says: format!("{name} {}: {name} {}.", verb(&fate.told), fate.because),
+            rule: fate.rule.clone(),
+        });
+        told.into_iter()
+            .chain(fate.into_iter().flat_map(|fate| of_entries(name, fate)))
+    })
+}
+
+fn of_entries(name: &str, fate: &Fate) -> impl Iterator<Item = Sentence> {
+    fate.entries.iter().filter_map(move |entry| {
+        let end = if *entry.gone.known()? {
+            "is gone afterwards"
+        } else {
+            "stays"
+        };
+        Some(Sentence {
+            says: format!("{name}'s page-table entry {end}."),
+            rule: reasons::UNMAPPED.of(name),
+        })
+    })
+}
+
+fn of_the_rest(handled: &Handled) -> impl Iterator<Item = Sentence> {
+    let decided = &handled.decided;
+    let afterwards = handled.afterwards.known().and_then(Option::as_ref);
     let parts = [
-        (
-            "the injector",
-            told(&handled.injector, |&end| match end {
-                InjectorEnd::NoCall => "Nobody waits for an answer: it is a machine check.".to_owned(),
-                returns @ InjectorEnd::Returns(_) => {
-                    format!("The injector gets {}.", words::injector(returns))
-                }
-            }),
-        ),
-        (
-            "notify_failure",
-            told(&handled.notify, |&calls| match calls {
+        sentence(&handled.injector, decided.end.as_ref(), |&end| match end {
+            InjectorEnd::NoCall => "Nobody waits for an answer: it is a machine check.".to_owned(),
+            returns @ InjectorEnd::Returns(_) => {
+                format!("The injector gets {}.", words::injector(returns))
+            }
+        }),
+        sentence(
+            &handled.notify,
+            decided.filesystem.as_ref(),
+            |&calls| match calls {
                 NotifyCalls::Never => "xfs_dax_notify_failure is not called.".to_owned(),
                 NotifyCalls::Once(result) => {
                     format!(
@@ -55,69 +73,43 @@ fn sentences(handled: &Handled) -> Vec<String> {
                         words::returned(result)
                     )
                 }
-            }),
+            },
         ),
-        (
-            "the filesystem",
-            told(&handled.filesystem, |&state| {
-                format!("Afterwards the filesystem is {}.", words::filesystem(state))
-            }),
-        ),
-        (
-            "badblocks",
-            told(&handled.badblocks, |after| match after.added {
+        sentence(&handled.filesystem, decided.filesystem.as_ref(), |&state| {
+            format!("Afterwards the filesystem is {}.", words::filesystem(state))
+        }),
+        sentence(
+            &handled.badblocks,
+            decided.badblocks.as_ref(),
+            |after| match after.added {
                 Some(_) => "The page is in the badblocks.".to_owned(),
                 None => "The badblocks stay as they are.".to_owned(),
-            }),
+            },
         ),
-        (
-            "memory_failure_event",
-            told(&handled.event, |event| match event {
-                Some(result) => format!("memory_failure_event says {}.", result.word()),
-                None => "There is no memory_failure_event.".to_owned(),
-            }),
-        ),
-        (
-            "HardwareCorrupted",
-            told(&handled.corrupted, |bytes| {
-                format!("HardwareCorrupted grows by {bytes} bytes.")
-            }),
-        ),
+        sentence(&handled.event, decided.end.as_ref(), |event| match event {
+            Some(result) => format!("memory_failure_event says {}.", result.word()),
+            None => "There is no memory_failure_event.".to_owned(),
+        }),
+        sentence(&handled.corrupted, decided.end.as_ref(), |bytes| {
+            format!("HardwareCorrupted grows by {bytes} bytes.")
+        }),
+        afterwards.map(|after| Sentence {
+            says: format!("From then on a load that faults {}.", after.load.end),
+            rule: after.load.rule.clone(),
+        }),
+        afterwards.map(|after| Sentence {
+            says: format!("From then on read(2) or write(2) {}.", after.read.end),
+            rule: after.read.rule.clone(),
+        }),
     ];
-    for (name, part) in parts {
-        match part {
-            Ok(sentence) => lines.push(sentence),
-            Err(why) => doubts.push((name, why)),
-        }
-    }
-    if let Part::Known(Some(after)) = &handled.afterwards {
-        lines.push(format!(
-            "From then on a load that faults {}, and read(2) or write(2) {}.",
-            after.load.end, after.read.end
-        ));
-    }
-    lines.extend(
-        doubts
-            .iter()
-            .map(|(what, why)| format!("No prediction for {what}: {why}.")),
-    );
-    lines.push("Rules:".to_owned());
-    let mut said = BTreeSet::new();
-    lines.extend(
-        handled
-            .grounds
-            .iter()
-            .map(|ground| format!("- {}: {} ({})", ground.subject, ground.says, ground.from))
-            .filter(|line| said.insert(line.clone())),
-    );
-    lines
+    parts.into_iter().flatten()
 }
 
-fn told<T>(part: &Part<T>, sentence: impl Fn(&T) -> String) -> Result<String, &str> {
-    match part {
-        Part::Known(value) => Ok(sentence(value)),
-        Part::Unknown(why) => Err(why),
-    }
+fn sentence<T>(part: &Part<T>, rule: Option<&Ground>, says: impl Fn(&T) -> String) -> Option<Sentence> {
+    Some(Sentence {
+        says: says(part.known()?),
+        rule: rule?.clone(),
+    })
 }
 
 fn verb(told: &Told) -> String {

@@ -2,7 +2,7 @@
 //! What the kernel ought to do about a memory error, told from facts of before the error.
 //!
 //! [`predict()`] is a pure function of (facts, injection, kernel version); its [`rules`] are tables to be read. [`compare()`]
-//! holds a prediction against what was [`Observed`], and [`explain()`] tells it in prose. None of them asks a guest.
+//! holds a prediction against what was [`Observed`], and [`sentences()`] tells it in prose. None of them asks a guest.
 
 mod afterwards;
 mod compare;
@@ -11,6 +11,7 @@ pub mod facts;
 mod observed;
 mod predict;
 mod prediction;
+mod reasons;
 pub mod rule;
 pub mod rules;
 pub mod situation;
@@ -20,7 +21,7 @@ mod victims;
 mod words;
 
 pub use compare::{Comparison, Difference, compare};
-pub use explain::explain;
+pub use explain::{Sentence, sentences};
 pub use observed::{Observed, SeenEntry, SeenSignal, SeenVictim};
 pub use predict::predict;
 pub use prediction::{

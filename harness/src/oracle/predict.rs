@@ -9,9 +9,10 @@ use super::facts::{
     ThreadOf,
 };
 use super::prediction::{
-    BadblocksAfter, EventResult, FilesystemAfter, Ground, Handled, InjectorEnd, NotifyCalls, ONE_PAGE, Part,
-    Prediction, Told,
+    BadblocksAfter, Decided, EventResult, FilesystemAfter, Ground, Handled, InjectorEnd, NotifyCalls,
+    ONE_PAGE, Part, Prediction, Told,
 };
+use super::reasons::{self, Reason};
 use super::rule::{Rule, first};
 use super::rules::{ANSWER, ENTRANCE, OWNER};
 use super::situation::{Answer, Asked, Entrance, Kind, Loss, Way};
@@ -69,6 +70,12 @@ struct Outcome {
     shuts_down: Part<bool>,
     /// Through which places processes are reached.
     reach: Reach,
+    /// What decided about the filesystem, where that is known already.
+    answered: Option<Ground>,
+    /// What decided about the end, where that is known already.
+    ended: Option<Ground>,
+    /// What decided about who is told, where that is another.
+    told: Option<Ground>,
 }
 
 impl Outcome {
@@ -79,7 +86,17 @@ impl Outcome {
             notify: Part::Known(notify),
             shuts_down: Part::Known(false),
             reach: Reach::nobody(),
+            answered: None,
+            ended: None,
+            told: None,
         }
+    }
+
+    /// What was decided by no other rule was decided by this one.
+    fn decided_by(mut self, ground: &Ground) -> Self {
+        self.answered.get_or_insert_with(|| ground.clone());
+        self.ended.get_or_insert_with(|| ground.clone());
+        self
     }
 }
 
@@ -114,10 +131,11 @@ impl<'a> Oracle<'a> {
             _ => self.injector(&outcome),
         };
         let recorded = match rule.then {
-            Entrance::OnlyBadblocks if way.kind == Kind::Badblocks => true,
-            _ => way.kind.is_machine_check(),
+            Entrance::OnlyBadblocks if way.kind == Kind::Badblocks => reasons::WRITTEN,
+            _ if way.kind.is_machine_check() => reasons::RECORDED,
+            _ => reasons::NOT_RECORDED,
         };
-        self.conclude(outcome, injector, recorded)
+        self.conclude(outcome, injector, recorded, &Ground::of("the error", rule))
     }
 
     /// The first rule of a table that applies, remembered as a ground.
@@ -170,7 +188,7 @@ impl<'a> Oracle<'a> {
         let Some(rule) = self.rule("the filesystem", ANSWER, &asked) else {
             return Self::unknown("no rule says what the filesystem answers");
         };
-        match rule.then {
+        let outcome = match rule.then {
             Answer::Refused(errno) => Outcome::quiet(Some(Err(errno)), NotifyCalls::Never),
             Answer::Refuses(errno) => Outcome::quiet(Some(Err(errno)), NotifyCalls::Once(Err(errno))),
             Answer::ShutsDown => Outcome {
@@ -181,7 +199,8 @@ impl<'a> Oracle<'a> {
             Answer::Unsupported => self.fallback(NotifyCalls::Once(Err(Errno::EOPNOTSUPP))),
             Answer::Search => self.search(),
             Answer::Unknown => Self::unknown(rule.says),
-        }
+        };
+        outcome.decided_by(&Ground::of("the filesystem", rule))
     }
 
     fn unknown(why: &str) -> Outcome {
@@ -190,19 +209,20 @@ impl<'a> Oracle<'a> {
             notify: Part::Unknown(why.to_owned()),
             shuts_down: Part::Unknown(why.to_owned()),
             reach: Reach::Unknown(why.to_owned()),
+            answered: None,
+            ended: None,
+            told: None,
         }
     }
 
     /// Each owner of the page with what is lost through it, and the rule that says so.
-    fn losses(&mut self) -> Vec<(&'a OwnerFacts, Loss, &'static str)> {
+    fn losses(&mut self) -> Vec<(&'a OwnerFacts, Loss, Ground)> {
         let owners = self.facts.owners.as_deref().unwrap_or_default();
         let mut losses = Vec::new();
         for owner in owners {
-            let rule = self.rule(&owner_name(owner), OWNER, &self.as_mapped(owner));
-            losses.push(match rule {
-                Some(rule) => (owner, rule.then, rule.says),
-                None => (owner, Loss::Unknown, "no rule knows this owner"),
-            });
+            let name = owner_name(owner);
+            let rule = self.rule(&name, OWNER, &self.as_mapped(owner));
+            losses.extend(rule.map(|rule| (owner, rule.then, Ground::of(name, rule))));
         }
         losses
     }
@@ -242,10 +262,19 @@ impl<'a> Oracle<'a> {
         let (result, shuts_down) = match (metadata, doubt) {
             (true, _) => (Part::Known(Err(Errno::EUCLEAN)), Part::Known(true)),
             (false, None) => (Part::Known(Ok(())), Part::Known(false)),
-            (false, Some((_, _, why))) => {
-                (Part::Unknown((*why).to_owned()), Part::Unknown((*why).to_owned()))
-            }
+            (false, Some((_, _, why))) => (
+                Part::Unknown(why.says.to_owned()),
+                Part::Unknown(why.says.to_owned()),
+            ),
         };
+        // What is lost with the gravest of them decides.
+        let ground_of = |loss: &Loss| {
+            let of_these = losses.iter().find(|(_, of, _)| of == loss);
+            of_these.map(|(_, _, ground)| ground.clone())
+        };
+        let gravest = [Loss::Metadata, Loss::Unknown, Loss::Data, Loss::Nothing]
+            .iter()
+            .find_map(ground_of);
         Outcome {
             notify: map(&result, NotifyCalls::Once),
             result: map(&result, Some),
@@ -254,6 +283,9 @@ impl<'a> Oracle<'a> {
                 places,
                 told: Address::Page,
             },
+            answered: gravest.clone(),
+            ended: gravest,
+            told: ground_of(&Loss::Data),
         }
     }
 
@@ -273,12 +305,20 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    fn conclude(mut self, outcome: Outcome, injector: Part<InjectorEnd>, recorded: bool) -> Prediction {
+    fn conclude(
+        mut self,
+        outcome: Outcome,
+        injector: Part<InjectorEnd>,
+        recorded: Reason,
+        entrance: &Ground,
+    ) -> Prediction {
+        let ended = outcome.ended.unwrap_or_else(|| entrance.clone());
         let hit = Hit {
             facts: self.facts,
             by: &self.injection.by,
             reach: &outcome.reach,
             result: &outcome.result,
+            told: outcome.told.as_ref().unwrap_or(&ended),
             kernel: self.kernel,
         };
         let (victims, grounds) = fates(&hit);
@@ -311,6 +351,11 @@ impl<'a> Oracle<'a> {
             event: map(&outcome.result, event),
             notify: outcome.notify,
             grounds: self.grounds,
+            decided: Decided {
+                filesystem: Some(outcome.answered.unwrap_or_else(|| entrance.clone())),
+                end: Some(ended),
+                badblocks: Some(recorded.of("the badblocks")),
+            },
         }))
     }
 
@@ -328,7 +373,7 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    fn badblocks(&self, recorded: bool) -> Part<BadblocksAfter> {
+    fn badblocks(&self, recorded: Reason) -> Part<BadblocksAfter> {
         let Some(before) = &self.facts.badblocks else {
             return Part::Unknown("the badblocks of before are not known".to_owned());
         };
@@ -339,7 +384,7 @@ impl<'a> Oracle<'a> {
         };
         let added = self
             .page()
-            .filter(|_| recorded)
+            .filter(|_| recorded != reasons::NOT_RECORDED)
             .map(|start| BadRange { start, length });
         Part::Known(BadblocksAfter {
             before: before.clone(),
@@ -362,6 +407,7 @@ impl<'a> Oracle<'a> {
             event: Part::Unknown(why()),
             afterwards: Part::Unknown(why()),
             grounds: self.grounds,
+            decided: Decided::default(),
         }))
     }
 }

@@ -68,6 +68,19 @@ pub struct Handled {
     pub afterwards: Part<Option<Afterwards>>,
     /// The rules that led here, in order.
     pub grounds: Vec<Ground>,
+    /// Those that decided; none where nothing is predicted.
+    pub decided: Decided,
+}
+
+/// What decided about the parts of a prediction that are no victim's.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Decided {
+    /// What the filesystem does and says: its state, `xfs_dax_notify_failure`.
+    pub filesystem: Option<Ground>,
+    /// How the error ends: the injector's answer, the event, HardwareCorrupted.
+    pub end: Option<Ground>,
+    /// What becomes of the badblocks.
+    pub badblocks: Option<Ground>,
 }
 
 /// How a page of a DAX file can be used.
@@ -99,6 +112,13 @@ pub struct Ground {
     pub says: &'static str,
 }
 
+impl fmt::Display for Ground {
+    /// "mm/memory-failure.c:mf_dax_kill_procs: file data: …", without what it was applied to.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.from, self.says)
+    }
+}
+
 impl Ground {
     /// Remembers that a rule was applied.
     pub fn of<S, T>(subject: impl Into<String>, rule: &Rule<S, T>) -> Self {
@@ -117,10 +137,19 @@ pub struct Fate {
     pub told: Told,
     /// What it must have been for that: its entries and its policy, in words.
     pub because: String,
+    /// The rule that decided what it is told.
+    pub rule: Ground,
     /// Whether SIGBUS was pending for one of its threads before.
     pub pending_before: bool,
     /// Its pages that were present before, and whether each is gone afterwards.
     pub entries: Vec<EntryAfter>,
+}
+
+impl Fate {
+    /// The rule, and the facts of the victim `name` to which it was applied.
+    pub fn reason(&self, name: &str) -> String {
+        format!("{}; {name} {}", self.rule, self.because)
+    }
 }
 
 /// What a victim is told.

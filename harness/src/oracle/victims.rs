@@ -6,6 +6,7 @@ use super::facts::{
     VictimFacts,
 };
 use super::prediction::{EntryAfter, ExpectedSignal, Fate, Ground, Part, SignalCode, SignalPlace, Told};
+use super::reasons;
 use super::rule::{Kernels, first};
 use super::rules::{CHOSEN, DELIVERY};
 use super::situation::{Delivery, Sent, Wish};
@@ -62,6 +63,8 @@ pub(super) struct Hit<'a> {
     pub(super) reach: &'a Reach,
     /// The result of `memory_failure()`.
     pub(super) result: &'a Part<Option<Result<(), Errno>>>,
+    /// The rule by which those are told who are reached.
+    pub(super) told: &'a Ground,
     pub(super) kernel: &'a KernelVersion,
 }
 
@@ -90,6 +93,8 @@ struct Collection<'a> {
     victim: &'a VictimFacts,
     /// The thread that is told, and whether the signal is forced.
     chosen: Option<(&'a ThreadFacts, bool)>,
+    /// The rule by which its last thread does not want to be told, where none does.
+    unwilling: Option<Ground>,
     /// Its pages on the lists.
     pages: Part<Vec<&'a MappedPage>>,
 }
@@ -97,6 +102,7 @@ struct Collection<'a> {
 impl<'a> Hit<'a> {
     fn collect(&self, victim: &'a VictimFacts, grounds: &mut Vec<Ground>) -> Collection<'a> {
         let chosen = self.choose(victim, grounds);
+        let unwilling = chosen.is_none().then(|| grounds.last().cloned()).flatten();
         let pages = match self.reach {
             Reach::Unknown(why) => Part::Unknown(why.clone()),
             Reach::Some(why) if victim.pages.iter().any(|page| self.is_listed(victim, page)) => {
@@ -114,6 +120,7 @@ impl<'a> Hit<'a> {
         Collection {
             victim,
             chosen,
+            unwilling,
             pages,
         }
     }
@@ -181,14 +188,20 @@ impl<'a> Hit<'a> {
             (_, Part::Known(Some(signal))) => vec![signal],
             (_, Part::Known(None)) => Vec::new(),
         };
-        let told = match of.chosen {
+        let (told, rule) = match of.chosen {
             Some((thread, forced)) if !signals.is_empty() => {
-                match self.deliver(victim, thread, forced, grounds) {
-                    Some(delivery) => told(delivery, signals),
-                    None => return Part::Unknown("no rule says what the signal does".to_owned()),
-                }
+                let Some((delivery, rule)) = self.deliver(victim, thread, forced, grounds) else {
+                    return Part::Unknown("no rule says what the signal does".to_owned());
+                };
+                let told = told(delivery, signals);
+                let rule = match told {
+                    Told::Signals { .. } if pages.is_empty() => reasons::CONSUMED.of(&victim.name),
+                    Told::Signals { .. } => self.told.clone(),
+                    Told::Nothing | Told::Dies | Told::Pending => rule,
+                };
+                (told, rule)
             }
-            _ => Told::Nothing,
+            _ => (Told::Nothing, self.passed_over(of, !pages.is_empty())),
         };
         let entries = if told == Told::Dies {
             Vec::new()
@@ -197,10 +210,37 @@ impl<'a> Hit<'a> {
         };
         Part::Known(Fate {
             because: self.because(of, !pages.is_empty()),
+            rule,
             pending_before: victim.threads.iter().any(|thread| thread.has_sigbus_pending),
             told,
             entries,
         })
+    }
+
+    /// Why a victim is told nothing.
+    fn passed_over(&self, of: &Collection, listed: bool) -> Ground {
+        let name = of.victim.name.as_str();
+        let reaches = match self.reach {
+            Reach::Places { places, .. } => !places.is_empty(),
+            Reach::Some(_) | Reach::Unknown(_) => true,
+        };
+        let here = |page: &&MappedPage| matches!(page.entry, Entry::Here(_));
+        let pages = &of.victim.pages;
+        if listed {
+            // Who is on the list and not told did not want to hear of it.
+            return of.unwilling.clone().unwrap_or_else(|| self.told.clone());
+        }
+        if !reaches {
+            self.told.clone()
+        } else if pages.is_empty() {
+            reasons::NOT_MAPPED.of(name)
+        } else if pages.iter().any(|page| self.is_taken(page)) {
+            reasons::TAKEN_AWAY.of(name)
+        } else if pages.iter().any(|page| here(&page)) {
+            self.told.clone()
+        } else {
+            reasons::NOT_PRESENT.of(name)
+        }
     }
 
     fn signals(&self, thread: &ThreadFacts, forced: bool, pages: &[&MappedPage]) -> Vec<ExpectedSignal> {
@@ -245,7 +285,7 @@ impl<'a> Hit<'a> {
         thread: &ThreadFacts,
         forced: bool,
         grounds: &mut Vec<Ground>,
-    ) -> Option<Delivery> {
+    ) -> Option<(Delivery, Ground)> {
         let sent = Sent {
             forced,
             disposition: victim.sigbus,
@@ -253,8 +293,9 @@ impl<'a> Hit<'a> {
             pending: thread.has_sigbus_pending,
         };
         let rule = first(DELIVERY, &sent, self.kernel)?;
-        grounds.push(Ground::of(name_of(victim, thread), rule));
-        Some(rule.then)
+        let ground = Ground::of(name_of(victim, thread), rule);
+        grounds.push(ground.clone());
+        Some((rule.then, ground))
     }
 
     /// `unmap_and_kill()`: as soon as anybody is on a file's list, all entries for that page of that file go; those of
@@ -291,21 +332,18 @@ impl<'a> Hit<'a> {
             },
         };
         let entry = |page: &MappedPage| {
+            let at = page.address;
             let how = match page.entry {
-                Entry::Here(Some(EntrySize::Pte)) => {
-                    format!("present at {:#x} (4 KiB, {wish})", page.address)
-                }
-                Entry::Here(Some(EntrySize::Pmd)) => {
-                    format!("present at {:#x} (2 MiB, {wish})", page.address)
-                }
-                Entry::Here(None) => format!("present at {:#x} ({wish})", page.address),
-                Entry::Absent if collected => format!("not present at {:#x} before ({wish})", page.address),
-                Entry::Absent => format!("not present at {:#x} ({wish})", page.address),
-                Entry::Poisoned => format!("lost at {:#x} to an earlier error ({wish})", page.address),
+                Entry::Here(Some(EntrySize::Pte)) => format!("the page present at {at:#x} (4 KiB, {wish})"),
+                Entry::Here(Some(EntrySize::Pmd)) => format!("the page present at {at:#x} (2 MiB, {wish})"),
+                Entry::Here(None) => format!("the page present at {at:#x} ({wish})"),
+                Entry::Absent if collected => format!("no page-table entry at {at:#x} before ({wish})"),
+                Entry::Absent => format!("no page-table entry at {at:#x} ({wish})"),
+                Entry::Poisoned => format!("no page at {at:#x} since an earlier error ({wish})"),
                 Entry::Elsewhere if page.private => {
-                    format!("at {:#x} a private copy of its own ({wish})", page.address)
+                    format!("a private copy of its own at {at:#x} ({wish})")
                 }
-                Entry::Elsewhere => format!("at {:#x} another page ({wish})", page.address),
+                Entry::Elsewhere => format!("another page at {at:#x} ({wish})"),
             };
             let taken = if self.is_taken(page) {
                 " until the injector's fault took its entry away"
@@ -318,7 +356,7 @@ impl<'a> Hit<'a> {
         if pages.is_empty() {
             return format!("did not map the page ({wish})");
         }
-        format!("had the page {}", pages.join(", and "))
+        format!("had {}", pages.join(", and "))
     }
 }
 

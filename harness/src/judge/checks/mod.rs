@@ -100,12 +100,15 @@ impl<'a> Checks<'a> {
                 }
                 // By our own clock, which proves nothing once the guest itself was lost.
                 (_, StepEvidence::Stuck(_)) if matches!(evidence.end, End::Lost(_) | End::StoodStill(_)) => {}
-                (action, StepEvidence::Stuck(what)) => self.note(
-                    index,
-                    format!("the kernel did not come back from: {}", describe(action)),
-                    "an answer, whichever",
-                    what,
-                ),
+                (action, StepEvidence::Stuck(what)) => {
+                    self.note(
+                        index,
+                        format!("the kernel did not come back from: {}", describe(action)),
+                        "an answer, whichever",
+                        what,
+                    );
+                    self.because(oracle::of_the_last(evidence, self.kernel));
+                }
                 (Action::Inject(_), StepEvidence::Injected(injected)) => self.injected(index, &injected.hits),
                 (Action::Expect(Expect::State(expected)), StepEvidence::State(seen)) => {
                     self.state(index, expected, seen);
@@ -135,6 +138,13 @@ impl<'a> Checks<'a> {
             .push(Found::deviation(self.case, step, what, expected, seen));
     }
 
+    /// What the oracle knows of what was noted last.
+    fn because(&mut self, why: Option<String>) {
+        if let Some(found) = self.found.last_mut() {
+            found.finding.because = why;
+        }
+    }
+
     fn injected(&mut self, step: usize, hits: &[Hit]) {
         if let Some(unfinished) = hits.iter().find(|hit| hit.handled != Handled::Finished) {
             self.note(
@@ -149,6 +159,7 @@ impl<'a> Checks<'a> {
         }
         for difference in oracle::differences(hits, self.kernel, &self.evidence.blind) {
             self.note(step, difference.what, difference.expected, difference.seen);
+            self.because(difference.because);
         }
     }
 

@@ -107,3 +107,44 @@ fn an_error_that_was_handled_and_not_looked_at_is_no_pass() {
     }
     assert_eq!(judge(&case(), &new_kernel(), &evidence).verdict, Verdict::Broken);
 }
+
+#[test]
+fn a_difference_ends_with_the_rule_and_the_facts() {
+    let evidence = with_after(|after| after.victims.get_mut("bob").unwrap().signals.clear());
+    let judgement = judge(&case(), &new_kernel(), &evidence);
+    let because = judgement.findings[0].because.as_deref().unwrap();
+    assert!(
+        because.starts_with("mm/memory-failure.c:mf_dax_kill_procs: "),
+        "{because}"
+    );
+    assert!(
+        because.ends_with("; bob had the page present at 0x7f0000001000 (4 KiB, early)"),
+        "{because}"
+    );
+}
+
+#[test]
+fn a_death_says_what_was_expected_of_the_error() {
+    let mut evidence = truth();
+    evidence.steps.truncate(INJECT);
+    evidence.end = End::GuestDied("Kernel panic - not syncing".to_owned());
+    let hit = hit();
+    evidence.unfinished = Some(Unfinished {
+        injection: hit.injection,
+        facts: hit.facts,
+    });
+    let because = |evidence: &Evidence| {
+        judge(&case(), &new_kernel(), evidence).findings[0]
+            .because
+            .clone()
+            .unwrap()
+    };
+    let why = because(&evidence);
+    let goes_on = "the oracle expected the kernel to go on: mm/memory-failure.c:mf_dax_kill_procs";
+    assert!(why.starts_with(goes_on), "{why}");
+    evidence.unfinished.as_mut().unwrap().facts.settings.recovery = false;
+    let why = because(&evidence);
+    let panics =
+        "the oracle expected a panic: mm/memory-failure.c:memory_failure: vm.memory_failure_recovery=0";
+    assert!(why.starts_with(panics), "{why}");
+}

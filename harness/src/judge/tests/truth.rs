@@ -5,7 +5,7 @@ pub(super) use crate::judge::judge;
 pub(super) use crate::nvdimm::BadMemory;
 pub(super) use crate::observe::evidence::{
     After, Brought, End, Evidence, Filesystem, Hit, Injected, Layout, Observation, PageAfter, StepEvidence,
-    Tried, VictimAfter, VictimView,
+    Tried, Unfinished, VictimAfter, VictimView,
 };
 pub(super) use crate::observe::probes::{Blind, NotifyCall, ShutdownFlags};
 pub(super) use crate::oracle::facts;

@@ -3,7 +3,7 @@
 
 use super::{Oracle, Outcome};
 use crate::oracle::facts::{Entry, FilePlace, Filesystem, OwnerFacts, Region};
-use crate::oracle::prediction::{NotifyCalls, Part};
+use crate::oracle::prediction::{Ground, NotifyCalls, Part};
 use crate::oracle::rule::Kernels;
 use crate::oracle::rules::FALLBACK;
 use crate::oracle::situation::{Alone, Fallback, Loss};
@@ -61,7 +61,7 @@ impl Oracle<'_> {
         let Some(rule) = self.rule("mm alone", FALLBACK, &alone) else {
             return Self::unknown("no rule says what mm does alone");
         };
-        match rule.then {
+        let outcome = match rule.then {
             Fallback::Busy => Outcome::quiet(Some(Err(Errno::EBUSY)), notify),
             Fallback::OneFile => Outcome {
                 reach: Reach::Places {
@@ -79,6 +79,10 @@ impl Oracle<'_> {
                 reach: Reach::Some(rule.says.to_owned()),
                 ..Outcome::quiet(None, notify)
             },
+        };
+        Outcome {
+            ended: Some(Ground::of("mm alone", rule)),
+            ..outcome
         }
     }
 

@@ -84,7 +84,7 @@ fn shared() -> World {
     world([file(A), file(B)]).victims([early("alice", [page(A, HERE)]), early("bob", [page(B, HERE)])])
 }
 
-/// The first sentences of all differences after this change of what an obedient kernel shows.
+/// The sentences of all differences, each of which must have its reason, after this change of what an obedient kernel shows.
 fn differences(world: World, change: impl FnOnce(&mut Observed)) -> Vec<String> {
     let prediction = prediction(world);
     let mut observed = obedient(&prediction);
@@ -92,7 +92,11 @@ fn differences(world: World, change: impl FnOnce(&mut Observed)) -> Vec<String> 
     compare(&prediction, &observed)
         .differences
         .into_iter()
-        .map(|difference| difference.what)
+        .map(|difference| {
+            let because = difference.because.as_deref();
+            assert!(because.is_some_and(|why| why.contains(".c:")), "{difference:?}");
+            difference.what
+        })
         .collect()
 }
 
@@ -130,9 +134,13 @@ fn a_victim_that_was_not_told() {
         differences[0].expected,
         "bob to get BUS_MCEERR_AO at 4KiB, lsb 12"
     );
+    assert_eq!(differences[0].seen, "bob get nothing");
     assert_eq!(
-        differences[0].seen,
-        "bob had the page present at 0x7f0000001000 (4 KiB, early)"
+        differences[0].because.as_deref(),
+        Some(
+            "mm/memory-failure.c:mf_dax_kill_procs: file data: for each owner on its own, those who have the page in their \
+             page table are collected; bob had the page present at 0x7f0000001000 (4 KiB, early)"
+        )
     );
 }
 
@@ -148,9 +156,13 @@ fn one_who_was_told_and_should_not() {
         differences[0].what,
         "oracle: expected victims {alice, bob}, saw {alice, bob, carol}"
     );
+    assert_eq!(differences[0].seen, "carol get BUS_MCEERR_AO at 4KiB, lsb 12");
     assert_eq!(
-        differences[0].seen,
-        "carol get BUS_MCEERR_AO at 4KiB, lsb 12; carol did not map the page (early)"
+        differences[0].because.as_deref(),
+        Some(
+            "mm/memory-failure.c:collect_procs_fsdax: only those are looked at who map the file where the page is lost; \
+             carol did not map the page (early)"
+        )
     );
 }
 

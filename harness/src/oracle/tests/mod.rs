@@ -14,7 +14,7 @@ mod world;
 
 use super::facts::{Facts, Injection};
 use super::prediction::{Handled, InjectorEnd, Part, Prediction, Told};
-use super::{predict, words};
+use super::{predict, reasons, words};
 use std::collections::BTreeSet;
 use testcases::KernelVersion;
 use world::World;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The tables themselves: complete, without dead rows, and each row with its source.
 
-use super::rows;
 use super::world::{A, HERE, early, file, madvise, page, world};
+use super::{reasons, rows};
 use crate::oracle::facts::Facts;
 use crate::oracle::predict;
 use crate::oracle::prediction::Prediction;
@@ -56,7 +56,7 @@ fn every_rule_decides_a_row_of_these_tests() {
 
 #[test]
 fn every_rule_names_its_function_and_its_reason() {
-    for (from, says) in all() {
+    for (from, says) in all().into_iter().chain(reasons::ALL) {
         let (file, function) = from.split_once(':').unwrap();
         let extension = std::path::Path::new(file).extension();
         assert!(
