@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Verdict;
+use crate::{Foretold, Verdict};
 
 /// One thing that was wrong, with the place in the case file that says what would have been right.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -132,6 +132,9 @@ pub struct CaseResult {
     /// The lines of the case's file that findings speak of.
     #[serde(default)]
     pub source: Vec<SourceLine>,
+    /// What the oracle had to say of each memory error that the case made, in order.
+    #[serde(default)]
+    pub oracle: Vec<Foretold>,
     /// Files that hold more.
     pub attachments: Vec<Attachment>,
     /// Everything that was observed, as the harness recorded it; the reports pass it on unread.

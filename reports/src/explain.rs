@@ -10,7 +10,8 @@ const SEEN_ALONE: usize = 9;
 /// How many lines of what was seen are shown elsewhere.
 const SEEN: usize = 4;
 
-/// A finding as lines: what was wrong, the line of the case that asked for something else, what that was, and what was there.
+/// A finding as lines: what was wrong, the line of the case that asked for something else, what that was, what
+/// was there, and what the oracle knows of it.
 pub(crate) fn finding_lines(result: &CaseResult, finding: &Finding) -> String {
     let what = one_line(&finding.what);
     let mut lines = format!("{what}\n");
@@ -35,6 +36,10 @@ pub(crate) fn finding_lines(result: &CaseResult, finding: &Finding) -> String {
         if all > shown {
             lines.extend([format!("  {:<8} ({} more lines)\n", "", all - shown)]);
         }
+    }
+    let because = finding.because.as_deref().map(one_line).unwrap_or_default();
+    if !because.is_empty() {
+        lines.extend([format!("  {:<8} {because}\n", "because")]);
     }
     lines
 }

@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 
 use crate::{
-    Attachment, CaseResult, Environment, Event, EventKind, ExitStatus, Finding, LogLines, RunRecord,
-    SourceLine, StepRecord, Verdict, WorkOutcome, exit_status,
+    Attachment, CaseResult, Environment, Event, EventKind, ExitStatus, Finding, Foretold, LogLines,
+    RunRecord, SourceLine, StepRecord, Unpredicted, Verdict, WorkOutcome, exit_status,
 };
 
 /// The moment at which every sample begins.
@@ -33,6 +33,7 @@ pub(crate) fn result(case: &str, kernel: &str, verdict: Verdict) -> CaseResult {
         log: String::new(),
         log_lines: LogLines::default(),
         source: Vec::new(),
+        oracle: Vec::new(),
         attachments: Vec::new(),
         evidence: serde_json::Value::Null,
     }
@@ -106,6 +107,9 @@ pub(crate) fn one_of_each() -> Vec<CaseResult> {
                     what: "bob did not get the signal the case expects.".into(),
                     expected: Some("SIGBUS with BUS_MCEERR_AO at 4096, lsb 12".into()),
                     seen: Some("alive\n(no signal at all)".into()),
+                    because: Some(
+                        "mm/memory-failure.c:mf_dax_kill_procs: file data;\nbob had the page".into(),
+                    ),
                     ..Finding::default()
                 },
                 Finding {
@@ -125,6 +129,14 @@ pub(crate) fn one_of_each() -> Vec<CaseResult> {
             source: vec![SourceLine {
                 line: 27,
                 text: "  - expect: { victim: bob, got: { signal: BUS_MCEERR_AO, at: 4KiB } }".into(),
+            }],
+            oracle: vec![Foretold {
+                compared: vec!["victim bob".into()],
+                unpredicted: vec![Unpredicted {
+                    part: "injector".into(),
+                    why: "the injecting victim dies before it can tell".into(),
+                }],
+                ..Foretold::default()
             }],
             attachments: attachments.clone(),
             ..result("data/shared-block", "", Verdict::Fail)
@@ -264,12 +276,12 @@ pub(crate) fn any_result() -> impl Strategy<Value = CaseResult> {
         prop::sample::select(vec!["a/b", "a/c", "d"]),
         prop::sample::select(vec!["k1", "k2"]),
     );
-    let texts = prop::collection::vec(any_text(), 7);
+    let texts = prop::collection::vec(any_text(), 8);
     // Eighths, for they come out of JSON as they went in.
     (names, any_verdict(), texts, any_text(), 0..1000_u32).prop_map(
         |((case, kernel), verdict, texts, log, eighths)| {
             let mut result = result(case, kernel, verdict);
-            let [reason, what, expected, seen, because, step, release] = texts.try_into().unwrap();
+            let [reason, what, expected, seen, because, step, release, why] = texts.try_into().unwrap();
             result.reason = reason;
             result.findings = vec![Finding {
                 step: None,
@@ -277,7 +289,15 @@ pub(crate) fn any_result() -> impl Strategy<Value = CaseResult> {
                 what,
                 expected: Some(expected),
                 seen: Some(seen),
+                because: Some(why.clone()),
                 ..Finding::default()
+            }];
+            result.oracle = vec![Foretold {
+                unpredicted: vec![Unpredicted {
+                    part: "injector".to_owned(),
+                    why,
+                }],
+                ..Foretold::default()
             }];
             result.known_issues = vec![because];
             result.steps = vec![StepRecord {

@@ -207,6 +207,7 @@ pub(crate) mod tests {
             log_lines: reports::LogLines::default(),
             source: Vec::new(),
             attachments: Vec::new(),
+            oracle: Vec::new(),
             evidence: serde_json::Value::Null,
         }
     }

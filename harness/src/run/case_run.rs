@@ -77,6 +77,7 @@ pub(super) fn unjudged(
         log: String::new(),
         log_lines: LogLines::default(),
         source: Vec::new(),
+        oracle: Vec::new(),
         attachments: Vec::new(),
         evidence: serde_json::Value::Null,
     }

@@ -122,6 +122,9 @@ fn output(result: &CaseResult) -> String {
             ),
         );
     }
+    if let Some(gaps) = result.uncovered() {
+        push_line(&mut body, &format!("\n{}", one_line(&gaps)));
+    }
     if !result.log.trim().is_empty() {
         let shown = result.log.trim_end().lines().count();
         let own = result.log_lines.own.max(shown);

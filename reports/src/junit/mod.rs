@@ -19,6 +19,7 @@ use junit_report::{OffsetDateTime, Report, TestCase, TestResult, TestSuite};
 use self::case::{duration, test_case};
 use self::complete::{DocumentTotals, SuiteExtras, complete};
 pub use self::totals::{Totals, junit_totals};
+use crate::oracle::CoverageCounts;
 use crate::text::one_line;
 use crate::{CaseResult, Environment, Error, ExitStatus, RunRecord};
 
@@ -153,6 +154,10 @@ fn properties(record: &RunRecord, results: &[&CaseResult]) -> Vec<(&'static str,
         if !values.is_empty() {
             properties.push((name, values.join("; ")));
         }
+    }
+    let covered = CoverageCounts::of(results.iter().copied());
+    if covered.has_gaps() {
+        properties.push(("oracle", covered.to_string()));
     }
     properties
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::paint::{Paint, below, block_below, count, seconds};
 use crate::explain::{finding_line, finding_lines, has_failed, step_ending};
 use crate::text::{clean, last_lines, one_line};
-use crate::{CaseResult, Verdict};
+use crate::{CaseResult, Coverage, Verdict};
 
 /// What a case that somebody has to look at shows at most, in lines: what fits on a screen, and is read within a minute.
 const MOST_LINES: usize = 25;
@@ -57,6 +57,12 @@ pub(super) fn result_lines(
         seconds(result.seconds),
     );
     let reason = one_line(&result.reason);
+    // What nobody but the case's own words has judged says so.
+    let uncovered = match (result.verdict, result.coverage()) {
+        (Verdict::Pass | Verdict::KnownIssue | Verdict::Fail, Some(Coverage::Nothing)) => result.uncovered(),
+        _ => None,
+    };
+    lines.extend(uncovered.map(|gaps| below(&one_line(&gaps))));
     match result.verdict {
         Verdict::Pass | Verdict::Untestable => lines.extend(said(&reason)),
         Verdict::KnownIssue => {
@@ -96,8 +102,8 @@ fn trouble_lines(result: &CaseResult, reason: &str, out: Option<&Path>) -> Strin
         lines += &reason_lines(&result.reason);
     }
     lines += &step_lines(result);
-    // The result's own line, the log's heading and the folder are lines too.
-    let room = MOST_LINES.saturating_sub(lines.lines().count() + 3);
+    // The result's own line, what the oracle did not cover, the log's heading and the folder are lines too.
+    let room = MOST_LINES.saturating_sub(lines.lines().count() + 4);
     lines += &log_lines(result, room.min(LOG_LINES));
     lines.extend(folder_line(result, out));
     lines

@@ -2,11 +2,12 @@
 //! What stands at the end of a run.
 
 use super::paint::{Paint, count, headed, seconds};
+use crate::oracle::CoverageCounts;
 use crate::text::one_line;
 use crate::{CaseResult, Counts, RunRecord, Verdict};
 
-/// The end of a run: a grid when there is more than one kernel, what is wrong with the run as a whole, the numbers of
-/// all verdicts, and alone on the last line the three numbers that CI readers look for.
+/// The end of a run: a grid when there is more than one kernel, what is wrong with the run as a whole, what the oracle
+/// did not cover, the numbers of all verdicts, and alone on the last line the three numbers that CI readers look for.
 pub(super) fn summary_lines(record: &RunRecord, paint: Paint) -> String {
     let mut lines = String::from("\n");
     let grid = Grid::of(&record.results);
@@ -16,6 +17,10 @@ pub(super) fn summary_lines(record: &RunRecord, paint: Paint) -> String {
     }
     for trouble in record.troubles() {
         lines += &headed("trouble", &one_line(&trouble));
+    }
+    let covered = CoverageCounts::of(&record.results);
+    if covered.has_gaps() {
+        lines.extend([format!("oracle: {covered}\n")]);
     }
     let counts = Counts::of(&record.results);
     let verdicts = count(record.results.len(), "verdict");

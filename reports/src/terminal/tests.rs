@@ -178,6 +178,8 @@ fn a_failure_is_told_on_a_screen_with_its_line_its_step_and_one_path() {
         "{text}"
     );
     assert_eq!(text.matches("all of it: out/shared-block").count(), 1, "{text}");
+    let because = "because  mm/memory-failure.c:mf_dax_kill_procs: file data; bob had the page";
+    assert!(lines.iter().any(|line| line.trim_start() == because), "{text}");
     assert!(text.contains("of 25 lines"), "{text}");
 }
 
@@ -187,6 +189,7 @@ fn whatever_was_found_a_failure_is_at_most_25_lines() {
     let failing = results.iter_mut().find(|r| r.verdict == Verdict::Fail).unwrap();
     let many = "one line\n".repeat(60);
     for finding in &mut failing.findings {
+        finding.because = Some(many.clone());
         finding.expected = Some(many.clone());
         finding.seen = Some(many.clone());
     }
@@ -195,7 +198,11 @@ fn whatever_was_found_a_failure_is_at_most_25_lines() {
         .collect();
     failing.steps = std::iter::repeat_n(failing.steps.clone(), 20).flatten().collect();
     failing.reason = "the rest could not be looked at".into();
-    failing.log = many;
+    failing.log = many.clone();
+    for error in &mut failing.oracle {
+        error.compared.clear();
+        error.unpredicted[0].why.clone_from(&many);
+    }
     let lines = failure(results);
     assert!(lines.len() <= 25, "{} lines:\n{}", lines.len(), lines.join("\n"));
 }
