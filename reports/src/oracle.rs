@@ -29,6 +29,8 @@ pub struct Foretold {
 /// One thing that is predicted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prediction {
+    /// Of which part it speaks: `notify_failure`.
+    pub part: String,
     /// A sentence: `xfs_dax_notify_failure is called once and returns 0.`
     pub says: String,
     /// The kernel's function, and what it does: `mm/memory-failure.c:mf_dax_kill_procs: file data: …`.

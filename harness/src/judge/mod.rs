@@ -22,6 +22,7 @@ mod tests;
 pub(crate) mod words;
 
 pub use findings::{Found, What};
+pub use oracle::foretold;
 
 use crate::observe::evidence::{End, Evidence, Hit, StepEvidence};
 use crate::observe::splat;

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the oracle says beside the case's own expectations: each error's prediction against what was seen of it.
 
+mod knew;
+mod record;
+
+pub(super) use knew::{About, knew};
+pub use record::foretold;
+
 use super::checks::shutdown_flag;
 use crate::observe::evidence::{After, Evidence, Filesystem, Hit, Tried, Unfinished, VictimAfter};
 use crate::observe::probes::Blind;

@@ -8,8 +8,8 @@ use super::prediction::{
     BadblocksAfter, ExpectedSignal, Fate, FilesystemAfter, Ground, Handled, InjectorEnd, NotifyCalls, Part,
     Prediction, Told,
 };
-use super::reasons;
 use super::words::{self, SIGBUS};
+use super::{parts, reasons};
 use guest_agent::call::{BadRange, SECTOR};
 use guest_agent::victim::Ended;
 use std::collections::BTreeSet;
@@ -45,7 +45,7 @@ pub fn compare(prediction: &Prediction, observed: &Observed) -> Comparison {
     let mut comparison = Comparison::default();
     match prediction {
         Prediction::Panic(ground) => {
-            comparison.compared.push("the kernel".to_owned());
+            comparison.compared.push(parts::KERNEL.to_owned());
             comparison.differs(
                 "oracle: expected a panic, the kernel went on",
                 "a panic",
@@ -97,9 +97,11 @@ impl Comparison {
         let end = || expected.decided.end.as_ref().map(Ground::to_string);
         self.victims(expected, observed);
         self.injector(expected, observed);
-        if let Some((&calls, seen)) =
-            self.part("notify_failure", &expected.notify, observed.notify.as_deref())
-            && !notified(calls, seen)
+        if let Some((&calls, seen)) = self.part(
+            parts::NOTIFY_FAILURE,
+            &expected.notify,
+            observed.notify.as_deref(),
+        ) && !notified(calls, seen)
         {
             let (calls, seen) = (words::notify(calls), words::notify_seen(seen));
             self.differs(
@@ -109,7 +111,7 @@ impl Comparison {
                 filesystem(),
             );
         }
-        if let Some((&state, seen)) = self.part("filesystem", &expected.filesystem, observed.filesystem)
+        if let Some((&state, seen)) = self.part(parts::FILESYSTEM, &expected.filesystem, observed.filesystem)
             && !same_state(state, seen)
         {
             let (state, seen) = (words::filesystem(state), words::filesystem(seen));
@@ -120,12 +122,14 @@ impl Comparison {
                 filesystem(),
             );
         }
-        if let Some((after, seen)) = self.part("badblocks", &expected.badblocks, observed.badblocks.as_ref())
+        if let Some((after, seen)) =
+            self.part(parts::BADBLOCKS, &expected.badblocks, observed.badblocks.as_ref())
         {
             let because = expected.decided.badblocks.as_ref().map(Ground::to_string);
             self.badblocks(after, seen, because);
         }
-        if let Some((&bytes, seen)) = self.part("HardwareCorrupted", &expected.corrupted, observed.corrupted)
+        if let Some((&bytes, seen)) =
+            self.part(parts::HARDWARE_CORRUPTED, &expected.corrupted, observed.corrupted)
             && i64::try_from(bytes) != Ok(seen)
         {
             self.differs(
@@ -135,11 +139,7 @@ impl Comparison {
                 end(),
             );
         }
-        if let Some((&event, seen)) = self.part(
-            "memory_failure_event",
-            &expected.event,
-            observed.events.as_deref(),
-        ) {
+        if let Some((&event, seen)) = self.part(parts::EVENT, &expected.event, observed.events.as_deref()) {
             let event: Vec<_> = event.into_iter().collect();
             if event != seen {
                 let (event, seen) = (words::events(&event), words::events(seen));
@@ -158,7 +158,7 @@ impl Comparison {
             return;
         }
         let Some((&InjectorEnd::Returns(end), seen)) =
-            self.part("injector", &expected.injector, observed.injector)
+            self.part(parts::INJECTOR, &expected.injector, observed.injector)
         else {
             return;
         };
@@ -215,7 +215,7 @@ impl Comparison {
         let mut known: Vec<(&str, &Fate, &SeenVictim)> = Vec::new();
         for (name, fate) in &expected.victims {
             let seen = observed.victims.get(name);
-            if let Some((fate, seen)) = self.part(&format!("victim {name}"), fate, seen) {
+            if let Some((fate, seen)) = self.part(&parts::victim(name), fate, seen) {
                 known.push((name, fate, seen));
             }
         }
@@ -271,10 +271,7 @@ impl Comparison {
             return;
         }
         for entry in &fate.entries {
-            let which = match entry.map {
-                0 => format!("{name}'s page-table entry"),
-                map => format!("{name}'s page-table entry in mapping {map}"),
-            };
+            let which = parts::entry(name, entry.map);
             let found = seen
                 .entries
                 .iter()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A prediction in prose.
 
+use super::parts;
 use super::prediction::{Fate, Ground, Handled, InjectorEnd, NotifyCalls, Part, Prediction, Told};
 use super::reasons;
 use super::words;
@@ -8,6 +9,8 @@ use super::words;
 /// One thing that is predicted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sentence {
+    /// Of which part of the prediction it speaks, as [`parts`] call it.
+    pub part: String,
     /// What must come, as a sentence.
     pub says: String,
     /// The rule that it follows from.
@@ -19,6 +22,7 @@ pub struct Sentence {
 pub fn sentences(prediction: &Prediction) -> Vec<Sentence> {
     match prediction {
         Prediction::Panic(ground) => vec![Sentence {
+            part: parts::KERNEL.to_owned(),
             says: "The kernel panics.".to_owned(),
             rule: ground.clone(),
         }],
@@ -30,7 +34,8 @@ fn of_victims(handled: &Handled) -> impl Iterator<Item = Sentence> {
     handled.victims.iter().flat_map(|(name, fate)| {
         let fate = fate.known();
         let told = fate.map(|fate| Sentence {
-            says: format!("{name} {}: {name} {}.", verb(&fate.told), fate.because),
+            part: parts::victim(name),
+            says: format!("{name} {}, for it {}.", verb(&fate.told), fate.because),
             rule: fate.rule.clone(),
         });
         told.into_iter()
@@ -45,8 +50,10 @@ fn of_entries(name: &str, fate: &Fate) -> impl Iterator<Item = Sentence> {
         } else {
             "stays"
         };
+        let part = parts::entry(name, entry.map);
         Some(Sentence {
-            says: format!("{name}'s page-table entry {end}."),
+            says: format!("{part} {end}."),
+            part,
             rule: reasons::UNMAPPED.of(name),
         })
     })
@@ -56,13 +63,19 @@ fn of_the_rest(handled: &Handled) -> impl Iterator<Item = Sentence> {
     let decided = &handled.decided;
     let afterwards = handled.afterwards.known().and_then(Option::as_ref);
     let parts = [
-        sentence(&handled.injector, decided.end.as_ref(), |&end| match end {
-            InjectorEnd::NoCall => "Nobody waits for an answer: it is a machine check.".to_owned(),
-            returns @ InjectorEnd::Returns(_) => {
-                format!("The injector gets {}.", words::injector(returns))
-            }
-        }),
         sentence(
+            parts::INJECTOR,
+            &handled.injector,
+            decided.end.as_ref(),
+            |&end| match end {
+                InjectorEnd::NoCall => "Nobody waits for an answer: it is a machine check.".to_owned(),
+                returns @ InjectorEnd::Returns(_) => {
+                    format!("The injector gets {}.", words::injector(returns))
+                }
+            },
+        ),
+        sentence(
+            parts::NOTIFY_FAILURE,
             &handled.notify,
             decided.filesystem.as_ref(),
             |&calls| match calls {
@@ -75,10 +88,14 @@ fn of_the_rest(handled: &Handled) -> impl Iterator<Item = Sentence> {
                 }
             },
         ),
-        sentence(&handled.filesystem, decided.filesystem.as_ref(), |&state| {
-            format!("Afterwards the filesystem is {}.", words::filesystem(state))
-        }),
         sentence(
+            parts::FILESYSTEM,
+            &handled.filesystem,
+            decided.filesystem.as_ref(),
+            |&state| format!("Afterwards the filesystem is {}.", words::filesystem(state)),
+        ),
+        sentence(
+            parts::BADBLOCKS,
             &handled.badblocks,
             decided.badblocks.as_ref(),
             |after| match after.added {
@@ -86,18 +103,28 @@ fn of_the_rest(handled: &Handled) -> impl Iterator<Item = Sentence> {
                 None => "The badblocks stay as they are.".to_owned(),
             },
         ),
-        sentence(&handled.event, decided.end.as_ref(), |event| match event {
-            Some(result) => format!("memory_failure_event says {}.", result.word()),
-            None => "There is no memory_failure_event.".to_owned(),
-        }),
-        sentence(&handled.corrupted, decided.end.as_ref(), |bytes| {
-            format!("HardwareCorrupted grows by {bytes} bytes.")
-        }),
+        sentence(
+            parts::EVENT,
+            &handled.event,
+            decided.end.as_ref(),
+            |event| match event {
+                Some(result) => format!("memory_failure_event says {}.", result.word()),
+                None => "There is no memory_failure_event.".to_owned(),
+            },
+        ),
+        sentence(
+            parts::HARDWARE_CORRUPTED,
+            &handled.corrupted,
+            decided.end.as_ref(),
+            |bytes| format!("HardwareCorrupted grows by {bytes} bytes."),
+        ),
         afterwards.map(|after| Sentence {
+            part: parts::LATER_LOAD.to_owned(),
             says: format!("From then on a load that faults {}.", after.load.end),
             rule: after.load.rule.clone(),
         }),
         afterwards.map(|after| Sentence {
+            part: parts::LATER_READ.to_owned(),
             says: format!("From then on read(2) or write(2) {}.", after.read.end),
             rule: after.read.rule.clone(),
         }),
@@ -105,9 +132,15 @@ fn of_the_rest(handled: &Handled) -> impl Iterator<Item = Sentence> {
     parts.into_iter().flatten()
 }
 
-fn sentence<T>(part: &Part<T>, rule: Option<&Ground>, says: impl Fn(&T) -> String) -> Option<Sentence> {
+fn sentence<T>(
+    part: &str,
+    prediction: &Part<T>,
+    rule: Option<&Ground>,
+    says: impl Fn(&T) -> String,
+) -> Option<Sentence> {
     Some(Sentence {
-        says: says(part.known()?),
+        part: part.to_owned(),
+        says: says(prediction.known()?),
         rule: rule?.clone(),
     })
 }

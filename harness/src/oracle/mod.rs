@@ -9,6 +9,7 @@ mod compare;
 mod explain;
 pub mod facts;
 mod observed;
+pub mod parts;
 mod predict;
 mod prediction;
 mod reasons;

@@ -47,6 +47,16 @@ pub enum Prediction {
     Handled(Box<Handled>),
 }
 
+impl Prediction {
+    /// The rules that led to it, in order.
+    pub fn grounds(&self) -> &[Ground] {
+        match self {
+            Self::Panic(ground) => std::slice::from_ref(ground),
+            Self::Handled(handled) => &handled.grounds,
+        }
+    }
+}
+
 /// What must come of an error that the kernel survives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handled {

@@ -6,7 +6,7 @@ use super::clock::{Clock, Moment};
 use super::guests::{Guests, NoGuest, Ready};
 use super::out::{self, folder};
 use crate::guest::{self, Death};
-use crate::judge::judge;
+use crate::judge::{foretold, judge};
 use crate::observe::evidence::{End, Evidence};
 use crate::qemu::{Direction, LineLog};
 use crate::steps::{News, carry_out, chain};
@@ -221,6 +221,7 @@ impl Stage<'_, '_> {
         result.reason = judgement.reason;
         result.findings = judgement.findings;
         result.known_issues = judgement.known_issues;
+        result.oracle = foretold(self.version, evidence);
         result.steps = steps;
         result.source = source_lines(&case.path, &result.findings);
         let all = evidence.log.len();

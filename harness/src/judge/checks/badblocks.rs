@@ -2,7 +2,9 @@
 //! The device's list of bad sectors.
 
 use super::Checks;
+use crate::judge::oracle::About;
 use crate::observe::evidence::{Layout, Observation};
+use crate::oracle::parts;
 use guest_agent::address::{GuestPhysical, PAGE_SIZE};
 use guest_agent::call::SECTOR;
 use std::collections::BTreeSet;
@@ -37,6 +39,7 @@ impl Checks<'_> {
                 ranges(&wanted),
                 ranges(&got),
             );
+            self.knew(step, About::Part(parts::BADBLOCKS));
         }
     }
 }

@@ -11,6 +11,7 @@ pub(super) use lines::{fieldless, untraceable};
 pub(super) use state::{invisible_flags, shutdown_flag};
 
 use super::findings::Found;
+use super::oracle::About;
 use super::{oracle, words};
 use crate::observe::evidence::{End, Evidence, Hit, Observation, StepEvidence};
 use crate::observe::probes::Blind;
@@ -83,12 +84,15 @@ impl<'a> Checks<'a> {
                 break;
             }
             match (&step.action, seen) {
-                (action, StepEvidence::Refused(refusal)) => self.note(
-                    index,
-                    format!("the kernel refused: {}", describe(action)),
-                    "success",
-                    format!("{}: {}", refusal.what, words::errno(refusal.errno)),
-                ),
+                (action, StepEvidence::Refused(refusal)) => {
+                    self.note(
+                        index,
+                        format!("the kernel refused: {}", describe(action)),
+                        "success",
+                        format!("{}: {}", refusal.what, words::errno(refusal.errno)),
+                    );
+                    self.knew(index, About::Operation(action));
+                }
                 (action, StepEvidence::Failed(tried)) => {
                     self.speak_of_access(tried);
                     self.note(
@@ -97,6 +101,7 @@ impl<'a> Checks<'a> {
                         "success",
                         words::tried(tried),
                     );
+                    self.knew(index, About::Operation(action));
                 }
                 // By our own clock, which proves nothing once the guest itself was lost.
                 (_, StepEvidence::Stuck(_)) if matches!(evidence.end, End::Lost(_) | End::StoodStill(_)) => {}
@@ -143,6 +148,11 @@ impl<'a> Checks<'a> {
         if let Some(found) = self.found.last_mut() {
             found.finding.because = why;
         }
+    }
+
+    /// The expectation that was noted last is about something of which the oracle may know.
+    fn knew(&mut self, step: usize, about: About<'_>) {
+        self.because(oracle::knew(self.evidence, self.kernel, step, about));
     }
 
     fn injected(&mut self, step: usize, hits: &[Hit]) {

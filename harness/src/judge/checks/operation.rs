@@ -2,6 +2,7 @@
 //! How an operation ended that was tried.
 
 use super::Checks;
+use crate::judge::oracle::About;
 use crate::judge::words;
 use crate::observe::evidence::{Access, AccessResult, Brought, Tried};
 use guest_agent::call::Contents as Read;
@@ -25,6 +26,9 @@ impl<'a> Checks<'a> {
             wanted(expected),
             self.seen(seen),
         );
+        if let Some(tried) = self.case.steps.get(step) {
+            self.knew(step, About::Operation(&tried.action));
+        }
     }
 
     /// What was seen, with the signals that it raised.

@@ -3,6 +3,7 @@
 
 use super::Checks;
 use crate::judge::findings::Found;
+use crate::judge::oracle::About;
 use crate::judge::words::{self, SIGBUS};
 use crate::observe::evidence::{Access, Observation, Tried, VictimView};
 use crate::observe::probes::signals_sent;
@@ -70,6 +71,7 @@ impl<'a> Checks<'a> {
                 words::expected(expected),
                 words::told(&fresh, victim),
             );
+            self.knew(step, About::Victim(name));
         }
     }
 
@@ -83,6 +85,7 @@ impl<'a> Checks<'a> {
                 format!("it dies of {deadly}"),
                 words::told(&signals, victim),
             );
+            self.knew(step, About::Victim(name));
         }
     }
 
@@ -96,6 +99,7 @@ impl<'a> Checks<'a> {
                 "alive, and no signal",
                 words::told(&fresh, victim),
             );
+            self.knew(step, About::Victim(name));
         }
     }
 
@@ -109,6 +113,7 @@ impl<'a> Checks<'a> {
                 "alive, no signal delivered, and SIGBUS pending",
                 words::told(&fresh, victim),
             );
+            self.knew(step, About::Victim(name));
         }
     }
 
@@ -156,6 +161,7 @@ impl<'a> Checks<'a> {
                         format!("{name} was signalled, which no expectation names"),
                         words::signal(signal, victim),
                     ));
+                    self.knew(self.evidence.steps.len(), About::Victim(name));
                 }
             }
             if let (Some(ended), false) = (victim.ended, self.ends.contains(name.as_str())) {

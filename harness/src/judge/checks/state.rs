@@ -2,9 +2,11 @@
 //! Page tables, the injector's answer, the filesystem, accounts and files.
 
 use super::Checks;
+use crate::judge::oracle::About;
 use crate::judge::words;
 use crate::observe::evidence::{Evidence, StepEvidence};
 use crate::observe::evidence::{FileView, Filesystem, Observation, Tried};
+use crate::oracle::parts;
 use guest_agent::call::{Extent, PageFlags};
 use testcases::{
     Action, CallResult, Case, Errno, Expect, FileState, FilesystemState, NotifyFailure, PageFlag,
@@ -57,7 +59,7 @@ impl Checks<'_> {
             }
         };
         match entry {
-            Some(entry) if entry.present == wanted => {}
+            Some(entry) if entry.present == wanted => return,
             Some(entry) => self.note(
                 step,
                 format!("{name} has {} at {place}", is(entry.present)),
@@ -71,6 +73,7 @@ impl Checks<'_> {
                 "no process, or no mapping there",
             ),
         }
+        self.knew(step, About::Entry(name.as_str(), place));
     }
 
     pub(super) fn injector(&mut self, step: usize, expected: &StateExpectation, seen: &Observation) {
@@ -93,6 +96,7 @@ impl Checks<'_> {
                 wanted.to_string(),
                 got,
             );
+            self.knew(step, About::Part(parts::INJECTOR));
         }
     }
 
@@ -111,37 +115,40 @@ impl Checks<'_> {
                 state.to_string(),
                 words::filesystem(&seen.filesystem),
             );
+            self.knew(step, About::Part(parts::FILESYSTEM));
         }
     }
 
     fn notify_failure(&mut self, step: usize, expected: NotifyFailure, seen: &Observation) {
         let returns: Vec<Option<i32>> = seen.notify_failure.iter().map(|call| call.returned).collect();
         let (agrees, wanted) = match expected {
-            NotifyFailure::Never => (returns.is_empty(), "no call".to_owned()),
+            NotifyFailure::Never => (returns.is_empty(), NO_CALL.to_owned()),
             NotifyFailure::Called { returned, calls } => {
                 let value = returned.errno().map_or(0, |errno| -errno.number());
                 let right = returns.iter().all(|&got| got == Some(value));
-                let many = match calls {
-                    Some(calls) => returns.len() == calls as usize,
-                    None => !returns.is_empty(),
+                let (many, wanted) = match calls {
+                    Some(calls) => (returns.len() == calls as usize, calls_of(calls as usize)),
+                    None => (
+                        !returns.is_empty(),
+                        "at least 1 call of xfs_dax_notify_failure".to_owned(),
+                    ),
                 };
-                let calls = calls.map_or("at least one call".to_owned(), |calls| format!("calls: {calls}"));
-                (
-                    right && many,
-                    format!("{calls}, each returning {}", words::errno(value)),
-                )
+                let returning = words::errno(value);
+                (right && many, format!("{wanted}, each returning {returning}"))
             }
         };
         if !agrees {
-            let got = match returns.as_slice() {
-                [] => "no call of xfs_dax_notify_failure".to_owned(),
-                returns => returns
-                    .iter()
-                    .map(|value| value.map_or("a call that did not return".to_owned(), words::errno))
-                    .collect::<Vec<_>>()
-                    .join(", "),
+            let ended = |value: &Option<i32>| match value {
+                Some(value) => format!("returned {}", words::errno(*value)),
+                None => "did not return".to_owned(),
+            };
+            let ends: Vec<String> = returns.iter().map(ended).collect();
+            let got = match ends.as_slice() {
+                [] => NO_CALL.to_owned(),
+                ends => format!("{}: {}", calls_of(ends.len()), ends.join(", ")),
             };
             self.note(step, "xfs_dax_notify_failure answered otherwise", wanted, got);
+            self.knew(step, About::Part(parts::NOTIFY_FAILURE));
         }
     }
 
@@ -158,6 +165,7 @@ impl Checks<'_> {
                         format!("{grown} bytes more")
                     }),
                 );
+                self.knew(step, About::Part(parts::HARDWARE_CORRUPTED));
             }
         }
         if let Some(wanted) = &expected.page_flags {
@@ -282,6 +290,15 @@ impl Checks<'_> {
             }
         }
     }
+}
+
+/// What [`calls_of`] says of none.
+const NO_CALL: &str = "no call of xfs_dax_notify_failure";
+
+/// "1 call of xfs_dax_notify_failure", "2 calls of xfs_dax_notify_failure".
+fn calls_of(count: usize) -> String {
+    let calls = if count == 1 { "call" } else { "calls" };
+    format!("{count} {calls} of xfs_dax_notify_failure")
 }
 
 fn same_filesystem(expected: FilesystemState, seen: &Filesystem) -> bool {

@@ -148,3 +148,188 @@ fn a_death_says_what_was_expected_of_the_error() {
         "the oracle expected a panic: mm/memory-failure.c:memory_failure: vm.memory_failure_recovery=0";
     assert!(why.starts_with(panics), "{why}");
 }
+
+/// The evidence with other facts of before the error.
+fn with_facts(change: impl FnOnce(&mut facts::Facts)) -> Evidence {
+    let mut evidence = truth();
+    if let StepEvidence::Injected(injected) = &mut evidence.steps[INJECT] {
+        change(&mut injected.hits[0].facts);
+    }
+    evidence
+}
+
+/// What the oracle knew of the only finding.
+fn knew(case: &Case, evidence: &Evidence) -> String {
+    let judgement = judge(case, &new_kernel(), evidence);
+    assert_eq!(judgement.findings.len(), 1, "{:#?}", judgement.findings);
+    judgement.findings[0].because.clone().unwrap_or_default()
+}
+
+/// The case with alice's expectation given to carol too.
+fn carol_is_killed() -> Case {
+    expecting(|state| {
+        let alice = state.killed.values().next().unwrap().clone();
+        let carol = state.alive.pop().unwrap();
+        state.killed.insert(carol, alice);
+    })
+}
+
+#[test]
+fn an_expectation_of_a_victim_ends_with_what_she_had_before() {
+    let unmapped = knew(&carol_is_killed(), &truth());
+    assert_eq!(
+        unmapped,
+        "the oracle expected: carol gets nothing, for it did not map the page (early); \
+         mm/memory-failure.c:collect_procs_fsdax: only those are looked at who map the file where the page is lost"
+    );
+    for (entry, had) in [
+        (
+            facts::Entry::Absent,
+            "for it had no page-table entry at 0x7f0000001000 (early); ",
+        ),
+        (
+            facts::Entry::Elsewhere,
+            "for it had another page at 0x7f0000001000 (early); ",
+        ),
+    ] {
+        let untouched = with_facts(|facts| {
+            let mut page = facts.victims[1].pages[0];
+            page.entry = entry;
+            facts.victims[2].pages.push(page);
+        });
+        let why = knew(&carol_is_killed(), &untouched);
+        assert!(
+            why.contains(had) && why.contains("dev_pagemap_mapping_shift: "),
+            "{why}"
+        );
+    }
+}
+
+#[test]
+fn an_expectation_ends_with_what_was_predicted_of_it() {
+    let down = expecting(|state| {
+        state.filesystem = Some(testcases::FilesystemState::Shutdown(
+            testcases::ShutdownReason::CorruptOndisk,
+        ));
+    });
+    let why = knew(&down, &truth());
+    assert!(
+        why.starts_with("the oracle expected: Afterwards the filesystem is up; mm/"),
+        "{why}"
+    );
+    let unknown = with_facts(|facts| {
+        facts.owners.as_mut().unwrap()[0].record.owner = SpaceOwner::Other(2);
+    });
+    let findings = judge(&down, &new_kernel(), &unknown).findings;
+    let about = findings
+        .iter()
+        .find(|finding| finding.what.contains("another state"));
+    let why = about.unwrap().because.as_deref().unwrap();
+    assert_eq!(
+        why,
+        "the oracle had no prediction for filesystem: GETFSMAP gives the block an owner that this oracle does not know"
+    );
+}
+
+#[test]
+fn an_operation_on_a_page_that_was_hit_ends_with_how_it_can_be_used() {
+    let mut evidence = with_facts(|facts| {
+        let owners = facts.owners.as_mut().unwrap();
+        owners[1].inode.as_mut().unwrap().name = Some("b".to_owned());
+    });
+    evidence.steps[READ] = read(contents(0x5a));
+    let why = knew(&case(), &evidence);
+    assert_eq!(
+        why,
+        "the oracle expected: From then on read(2) or write(2) fails with EIO; fs/dax.c:dax_mem2blk_err: an error of the medium \
+         is EIO to read(2) and to write(2) (kernels say EFAULT to write)"
+    );
+    // Of a file that was not hit it says nothing.
+    let mut elsewhere = truth();
+    elsewhere.steps[CONTENTS] = read(contents(0x12));
+    assert_eq!(knew(&case(), &elsewhere), "");
+}
+
+#[test]
+fn calls_are_counted_by_name() {
+    let two = expecting(|state| {
+        let Some(testcases::NotifyFailure::Called { calls, .. }) = &mut state.notify_failure else {
+            panic!("the case expects calls");
+        };
+        *calls = Some(2);
+    });
+    let finding = judge(&two, &new_kernel(), &truth()).findings.remove(0);
+    let [expected, seen] = [finding.expected, finding.seen].map(Option::unwrap);
+    assert_eq!(expected, "2 calls of xfs_dax_notify_failure, each returning 0");
+    assert_eq!(seen, "1 call of xfs_dax_notify_failure: returned 0");
+}
+
+#[test]
+fn what_was_foretold_is_recorded_with_its_rules_and_its_gaps() {
+    let [all] = foretold(&new_kernel(), &truth()).try_into().unwrap();
+    assert_eq!((all.step, all.page.as_str()), (INJECT, "0x101219000"));
+    assert_eq!((all.unpredicted, all.unseen), (vec![], Vec::<String>::new()));
+    for part in [
+        "victim alice",
+        "alice's page-table entry",
+        "notify_failure",
+        "badblocks",
+    ] {
+        assert!(
+            all.compared.iter().any(|known| known == part),
+            "{part}: {:?}",
+            all.compared
+        );
+    }
+    let alice = &all.predicted[0];
+    assert_eq!(alice.part, "victim alice");
+    assert!(
+        alice
+            .says
+            .starts_with("alice gets BUS_MCEERR_AO at 4KiB, lsb 12, for it had the page present")
+    );
+    assert!(
+        alice
+            .because
+            .starts_with("mm/memory-failure.c:mf_dax_kill_procs: ")
+    );
+    let subjects: Vec<&str> = all.rules.iter().map(|rule| rule.subject.as_str()).collect();
+    for subject in ["the error", "the filesystem", "inode 131", "alice"] {
+        assert!(subjects.contains(&subject), "{subject}: {subjects:?}");
+    }
+}
+
+#[test]
+fn what_could_not_be_predicted_or_seen_is_recorded() {
+    let mut blind = with_facts(|facts| facts.badblocks = None);
+    blind.blind =
+        Blind::from_unavailable(&["p:taster_notify xfs_dax_notify_failure: No such file".to_owned()]);
+    let [all] = foretold(&new_kernel(), &blind).try_into().unwrap();
+    assert_eq!(all.unseen, ["notify_failure"]);
+    assert_eq!(all.unpredicted.len(), 1);
+    assert_eq!(all.unpredicted[0].part, "badblocks");
+    assert_eq!(all.unpredicted[0].why, "the badblocks of before are not known");
+}
+
+#[test]
+fn the_error_on_which_a_guest_ended_is_recorded_once() {
+    let mut evidence = truth();
+    let hit = hit();
+    evidence.unfinished = Some(Unfinished {
+        injection: hit.injection.clone(),
+        facts: hit.facts.clone(),
+    });
+    assert_eq!(
+        foretold(&new_kernel(), &evidence).len(),
+        1,
+        "its step has evidence"
+    );
+    evidence.steps.truncate(INJECT);
+    let [all] = foretold(&new_kernel(), &evidence).try_into().unwrap();
+    assert_eq!((all.step, all.compared), (INJECT, Vec::<String>::new()));
+    assert!(
+        all.unseen.contains(&"victim alice".to_owned()),
+        "{:?}",
+        all.unseen
+    );
+}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One true run, as evidence made by hand, and ways to make it false.
 
-pub(super) use crate::judge::judge;
+pub(super) use crate::judge::{foretold, judge};
 pub(super) use crate::nvdimm::BadMemory;
 pub(super) use crate::observe::evidence::{
     After, Brought, End, Evidence, Filesystem, Hit, Injected, Layout, Observation, PageAfter, StepEvidence,

@@ -25,12 +25,12 @@ fn a_shared_page_and_a_machine_check() {
     assert_eq!(
         text,
         [
-            "alice gets BUS_MCEERR_AO at 4KiB, lsb 12: alice had the page present at 0x7f0000001000 (4 KiB, early).",
+            "alice gets BUS_MCEERR_AO at 4KiB, lsb 12, for it had the page present at 0x7f0000001000 (4 KiB, early).",
             "alice's page-table entry is gone afterwards.",
-            "bob gets nothing: bob had the page present at 0x7f0000001000 (4 KiB, late).",
+            "bob gets nothing, for it had the page present at 0x7f0000001000 (4 KiB, late).",
             "bob's page-table entry is gone afterwards.",
-            "carol gets nothing: carol did not map the page (early).",
-            "dora gets nothing: dora had no page-table entry at 0x7f0000001000 (early).",
+            "carol gets nothing, for it did not map the page (early).",
+            "dora gets nothing, for it had no page-table entry at 0x7f0000001000 (early).",
             "Nobody waits for an answer: it is a machine check.",
             "xfs_dax_notify_failure is called once and returns 0.",
             "Afterwards the filesystem is up.",
@@ -50,7 +50,7 @@ fn what_is_not_predicted_is_left_out() {
         !text.iter().any(|line| line.contains("the filesystem")),
         "{text:?}"
     );
-    let alice = "alice gets nothing: alice did not map the page (early).";
+    let alice = "alice gets nothing, for it did not map the page (early).";
     assert!(text.iter().any(|line| line == alice), "{text:?}");
 }
 
