@@ -7,6 +7,7 @@
 use crate::address::{FileOffset, MappingOffset};
 use crate::call::{Contents, Refusal};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The memory-corruption kill policy of a thread, `prctl(PR_MCE_KILL)`. New threads and children inherit it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +137,12 @@ pub struct Spot {
     pub mapping: usize,
     /// Where in it.
     pub offset: MappingOffset,
+}
+
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of its mapping {}", self.offset, self.mapping)
+    }
 }
 
 /// One access to memory.
@@ -296,6 +303,21 @@ pub enum Advice {
     Number(i32),
 }
 
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::HwPoison => "MADV_HWPOISON",
+            Self::SoftOffline => "MADV_SOFT_OFFLINE",
+            Self::DontNeed => "MADV_DONTNEED",
+            Self::PopulateRead => "MADV_POPULATE_READ",
+            Self::PopulateWrite => "MADV_POPULATE_WRITE",
+            Self::HugePage => "MADV_HUGEPAGE",
+            Self::NoHugePage => "MADV_NOHUGEPAGE",
+            Self::Number(number) => return write!(f, "advice {number}"),
+        })
+    }
+}
+
 /// What came of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -428,4 +450,13 @@ pub enum Ended {
     Exited(i32),
     /// This signal killed it.
     Killed(i32),
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(status) => write!(f, "it exited with status {status}"),
+            Self::Killed(signal) => write!(f, "signal {signal} killed it"),
+        }
+    }
 }

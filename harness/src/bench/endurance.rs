@@ -81,8 +81,13 @@ pub(super) async fn soak(
     match (panicked, vandal.ended(true).await) {
         (Err(_), Some(Death::Kernel(_))) => {}
         (answer, death) => {
+            let answer = answer.map_or_else(
+                |error| format!("did not answer ({error})"),
+                |said| format!("answered {said:?}"),
+            );
+            let end = death.map_or("it lives".to_owned(), |death| format!("its end is this: {death}"));
             return Err(unsound(format!(
-                "its kernel was to die; instead it answered {answer:?}, and its end is {death:?}"
+                "its kernel was to die; instead it {answer}, and {end}"
             )));
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::observe::evidence::{Access, AccessResult, Brought, Filesystem, Tried, VictimView};
 use guest_agent::call::{Contents, Refusal};
-use guest_agent::victim::{Ended, Signal};
+use guest_agent::victim::Signal;
 use testcases::{BusCode, Bytes, Errno, Place, SignalExpectation};
 
 pub(super) const SIGBUS: i32 = 7;
@@ -55,7 +55,9 @@ pub(crate) fn tried(seen: &Tried) -> String {
         Tried::Succeeded(Brought::Moved { bytes, of }) => format!("only {bytes} of {of} bytes"),
         Tried::Succeeded(Brought::Differs) => "the contents differ".to_owned(),
         Tried::Succeeded(Brought::Ran { ended, output }) => {
-            let how = ended.map_or("it had to be killed at its deadline".to_owned(), self::ended);
+            let how = ended.map_or("it had to be killed at its deadline".to_owned(), |ended| {
+                ended.to_string()
+            });
             match output.as_slice() {
                 [] => how,
                 output => format!("{how}, and said:\n{}", last(output)),
@@ -108,7 +110,7 @@ fn access(seen: &Access) -> String {
             seen.signals.len()
         ));
     }
-    words.extend(seen.ended.map(ended));
+    words.extend(seen.ended.map(|ended| ended.to_string()));
     words.join(", ")
 }
 
@@ -121,7 +123,7 @@ pub(super) fn told(signals: &[&Signal], victim: &VictimView) -> String {
     if victim.has_sigbus_pending() {
         words.push("SIGBUS pending".to_owned());
     }
-    words.extend(victim.ended.map(ended));
+    words.extend(victim.ended.map(|ended| ended.to_string()));
     words.join(", ")
 }
 
@@ -154,13 +156,6 @@ pub(super) fn signal_name(number: i32) -> String {
         SIGBUS => "SIGBUS".to_owned(),
         9 => "SIGKILL".to_owned(),
         other => format!("signal {other}"),
-    }
-}
-
-pub(crate) fn ended(ended: Ended) -> String {
-    match ended {
-        Ended::Exited(status) => format!("it exited with status {status}"),
-        Ended::Killed(signal) => format!("signal {signal} killed it"),
     }
 }
 

@@ -3,7 +3,6 @@
 
 use super::stack::Part;
 use crate::guest::agent::CallError;
-use crate::judge::words::ended as ended_in_words;
 use guest_agent::address::{DeviceOffset, FileOffset, FsOffset, GuestPhysical};
 use guest_agent::call::Refusal;
 use guest_agent::victim::Ended;
@@ -61,7 +60,7 @@ pub enum NvdimmError {
         found: String,
     },
     /// The process that was to map a fresh character device died of it.
-    #[error("who mapped {path} for the first time, to learn where it lies, ended at once: {}", ended_in_words(*ended))]
+    #[error("who mapped {path} for the first time, to learn where it lies, ended at once: {ended}")]
     Prover {
         /// The device.
         path: String,

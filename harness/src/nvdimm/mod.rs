@@ -23,7 +23,6 @@ pub use namespaces::make_fsdax;
 pub use stack::{Part, Place, Pmem, Stack};
 
 use crate::guest::agent::Agent;
-use crate::judge::words::ended as ended_in_words;
 use guest_agent::call::{Run, RunResult};
 use guest_agent::victim::Ended;
 use std::time::Duration;
@@ -58,7 +57,9 @@ async fn tool(agent: &Agent, argv: &[&str]) -> Result<RunResult, NvdimmError> {
         command: argv.join(" "),
         ended: result
             .ended
-            .map_or("it had to be killed at its deadline".to_owned(), ended_in_words),
+            .map_or("it had to be killed at its deadline".to_owned(), |ended| {
+                ended.to_string()
+            }),
         said,
     })
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
+use qapi::Enum;
 use qapi::qmp::{Event, MEMORY_FAILURE, MemoryFailureAction, MemoryFailureRecipient};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
@@ -172,7 +173,7 @@ pub enum NotAcknowledged {
         text: String,
     },
     /// QEMU reports that it did something else with it.
-    #[error("the machine check was not injected into the guest: recipient {recipient:?}, action {action:?}")]
+    #[error("the machine check was not injected into the guest: recipient {}, action {}", recipient.name(), action.name())]
     Diverted {
         /// Who got it.
         recipient: MemoryFailureRecipient,

@@ -47,7 +47,11 @@ pub(crate) fn resolve(
         .checked_sub(extent.logical.0)
         .and_then(|into| extent.physical?.0.checked_add(into))
         .map(FsOffset)
-        .ok_or_else(|| failure(format_args!("FIEMAP of {path} at {offset} answered {extent:?}")))?;
+        .ok_or_else(|| {
+            failure(format_args!(
+                "FIEMAP of {path} at {offset} answered with an extent that begins behind it, or lies nowhere"
+            ))
+        })?;
     let block = fs_offset
         .block(block_size)
         .ok_or_else(|| failure(format_args!("{path}: a block size of zero")))?;

@@ -167,7 +167,7 @@ impl<'a> Checks<'a> {
             if let (Some(ended), false) = (victim.ended, self.ends.contains(name.as_str())) {
                 self.found.push(Found::unforeseen(
                     format!("{name} ended by itself"),
-                    words::ended(ended),
+                    ended.to_string(),
                 ));
             }
         }

@@ -56,7 +56,7 @@ impl Victim {
             Order::Advise { advice, at, length } => {
                 let (address, length) = or_reply!(self.maps.range(at, length));
                 let number = number_of(advice);
-                done(memory::advise(address, length, number).of("madvise", format_args!("{advice:?}")))?
+                done(memory::advise(address, length, number).of("madvise", advice))?
             }
             Order::Unmap { mapping } => done(or_reply!(self.maps.unmap(mapping)))?,
             Order::SetPolicy { thread: None, policy } => {

@@ -92,7 +92,11 @@ impl Victims {
             (Some(Reply::Forked { pid }), _) => pid,
             (Some(Reply::Refused(refusal)), _) => return Ok(VictimForked::Refused(refusal)),
             (None, Some(ended)) => return Ok(VictimForked::Ended(ended)),
-            (reply, _) => return Err(failure(format_args!("a fork was answered by {reply:?}"))),
+            (_, _) => {
+                return Err(failure(
+                    "a fork was answered by something else, and its process runs on",
+                ));
+            }
         };
         let victim = self.enter(child, || {
             let victim = Victim::of(pid, File::from(OwnedFd::from(commands)));

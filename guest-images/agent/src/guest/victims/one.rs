@@ -115,9 +115,10 @@ impl Victim {
                 touched: heard.touched.clone(),
             }),
             (Some(_), Some(ended)) => Ok(VictimStarted::Ended(ended)),
-            (None, ended) => Err(failure(format_args!(
-                "the victim ended before it had mapped anything: {ended:?}"
+            (None, Some(ended)) => Err(failure(format_args!(
+                "the victim ended before it had mapped anything: {ended}"
             ))),
+            (None, None) => Err(failure("the victim said nothing of what it has mapped")),
         }
     }
 
@@ -218,7 +219,7 @@ impl Victim {
                 .and_then(Option::as_ref)
                 .filter(|mapping| at.offset.0 < mapping.length);
             let mapping =
-                mapping.ok_or_else(|| failure(format_args!("the victim has nothing mapped at {at:?}")))?;
+                mapping.ok_or_else(|| failure(format_args!("the victim has nothing mapped at {at}")))?;
             let address = mapping.address + at.offset.0;
             let entry = tables.entry(address)?;
             state.pages.push(PageState {
