@@ -20,6 +20,10 @@ pub struct Finding {
     /// What it is about: a victim, a file, an event, the pattern of a line.
     #[serde(default)]
     pub subject: Option<String>,
+    /// The whole of it as a known issue would name it: `{ kind: injector, seen: EUCLEAN }`. None where `splat` names it, or
+    /// nothing can.
+    #[serde(default)]
+    pub signature: Option<String>,
     /// One sentence, for people: what was wrong.
     pub what: String,
     /// What the case, or the oracle, wanted.

@@ -100,7 +100,12 @@ fn known_issue(text: &mut String, issue: &KnownIssue) {
         wrap(text, 6, &format!("the kernel prints {}", quoted(&issue.splats)));
     }
     if !issue.findings.is_empty() {
-        wrap(text, 6, &format!("the judge finds {}", quoted(&issue.findings)));
+        let findings: Vec<_> = issue
+            .findings
+            .iter()
+            .map(|finding| format!("`{finding}`"))
+            .collect();
+        wrap(text, 6, &format!("the judge finds {}", findings.join(" and ")));
     }
 }
 

@@ -40,6 +40,7 @@ steps:
   - expect:   { read: { file: a }, contains: { sha256: 00 } }
 known_issues:
   - { kernel: "<6.2", splat: [dax_a, dax_b], because: c, when: { policy: late } }
+  - { kernel: any, finding: [{ kind: victim, of: alice, seen: [BUS_MCEERR_AO at 4KiB lsb 12, died of SIGBUS] }], because: d }
 "#;
 
 fn read(id: &CaseId, source: &str) {

@@ -377,7 +377,7 @@ known_issues:
 "#
         .trim_start(),
         &[
-            "8:5 a known issue needs a `splat` or a `finding`, or any failure would be excused by it => `splat:` is a part of what the kernel prints, `finding:` a part of what the judge finds",
+            "8:5 a known issue needs a `splat` or a `finding`, or any failure would be excused by it => `splat:` is a part of what the kernel prints, `finding:` what the judge finds, such as `{ kind: injector, seen: EUCLEAN }`",
             "10:30 this text is empty => name the function that complains, such as `dax_insert_entry`",
         ],
     );

@@ -372,7 +372,7 @@ known_issues:
 "#
         .trim_start(),
         &[
-            "7:5 a known issue needs a `splat` or a `finding`, or any failure would be excused by it => `splat:` is a part of what the kernel prints, `finding:` a part of what the judge finds",
+            "7:5 a known issue needs a `splat` or a `finding`, or any failure would be excused by it => `splat:` is a part of what the kernel prints, `finding:` what the judge finds, such as `{ kind: injector, seen: EUCLEAN }`",
             "8:38 expected a part of what the kernel prints, such as `dax_insert_entry`, found the number `1` => write a part of what the kernel prints, such as `dax_insert_entry`",
             "9:57 there is no parameter `policy` => name one of the parameters",
             "10:57 there is no parameter `kernel` => name one of the parameters",

@@ -31,7 +31,7 @@ steps:
     expect: { run: "echo $${policy} ${MOUNT} ${policy}", status: 0 }
 known_issues:
   - { kernel: "<6.2", splat: [dax_a, dax_b], because: "of ${policy}" }
-  - { kernel: "<6.2", finding: c, because: y, when: { policy: early } }
+  - { kernel: "<6.2", finding: { kind: injector, seen: EIO }, because: y, when: { policy: early } }
 "#;
 
 #[test]
@@ -83,9 +83,10 @@ fn known_issues_are_those_of_the_case() {
         issues
             .iter()
             .map(|issue| {
+                let findings: Vec<_> = issue.findings.iter().map(ToString::to_string).collect();
                 format!(
-                    "{}: {:?} {:?} {}",
-                    issue.line, issue.splats, issue.findings, issue.because
+                    "{}: {:?} {findings:?} {}",
+                    issue.line, issue.splats, issue.because
                 )
             })
             .collect::<Vec<_>>()
@@ -94,7 +95,7 @@ fn known_issues_are_those_of_the_case() {
         issues(0),
         [
             r#"18: ["dax_a", "dax_b"] [] of early"#.to_owned(),
-            r#"19: [] ["c"] y"#.to_owned()
+            r#"19: [] ["{ kind: injector, seen: EIO }"] y"#.to_owned()
         ]
     );
     assert_eq!(issues(2), [r#"18: ["dax_a", "dax_b"] [] of late"#.to_owned()]);

@@ -82,6 +82,31 @@ fn every_verb_has_an_example() {
     }
 }
 
+/// Every kind of finding is told, and what stands in the table can be written.
+#[test]
+fn every_kind_of_finding_is_told() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let schema = testcases::json_schema();
+    let kinds = schema["definitions"]["FindingKind"]["oneOf"].as_array().unwrap();
+    assert!(kinds.len() > 20, "{kinds:?}");
+    let table: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `")).collect();
+    for kind in kinds {
+        let word = kind["const"].as_str().unwrap();
+        let told = |row: &&&str| row.split('|').nth(1).unwrap().contains(&format!("`{word}`"));
+        assert!(table.iter().any(|row| told(&row)), "the README tells no `{word}`");
+    }
+    let issues: Vec<_> = blocks()
+        .into_iter()
+        .filter(|block| block.starts_with("known_issues:"))
+        .collect();
+    assert_eq!(issues.len(), 1);
+    let case = read(&format!(
+        "summary: s\nwhy: w\ntemplate: xfs\nparameters: {{ policy: [late] }}\nsteps:{FILES}{VICTIMS}  - expect: {{ badblocks: [] }}\n{}",
+        issues[0]
+    ));
+    assert_eq!(case[0].known_issues.len(), 3);
+}
+
 #[test]
 fn the_parameters_are_right() {
     let parameters: Vec<_> = blocks()

@@ -50,10 +50,14 @@ impl Signature {
             .into_iter()
             .filter(|result| result.verdict == Verdict::Fail);
         let places = failed.flat_map(|result| {
-            let place = |finding: &reports::Finding| match finding.step {
-                Some(step) => format!("step {step}"),
-                None => finding.what.clone(),
-            };
+            let place =
+                |finding: &reports::Finding| match (finding.step, &finding.signature, &finding.subject) {
+                    (Some(step), _, _) => format!("step {step}"),
+                    (None, Some(signature), _) => signature.clone(),
+                    // A splat's title has pids in it.
+                    (None, None, Some(subject)) => format!("{} {subject}", finding.kind),
+                    (None, None, None) => finding.what.clone(),
+                };
             let mut places: Vec<String> = result.findings.iter().map(place).collect();
             if places.is_empty() {
                 places.push(result.reason.clone());
@@ -269,6 +273,25 @@ pub(crate) mod tests {
         let trial = weigh(&[one(Verdict::Fail, 3)], Some(&looked_for));
         assert_eq!(trial.outcome, Outcome::CannotTell);
         assert!(trial.why.contains("not as the bad end does"), "{}", trial.why);
+    }
+
+    #[test]
+    fn a_splat_is_the_same_whichever_process_ran_into_it() {
+        let splat = |title: &str, function: Option<&str>| {
+            let mut result = result("a/b", Verdict::Fail, 0);
+            result.findings = vec![Finding {
+                kind: "splat".to_owned(),
+                subject: function.map(str::to_owned),
+                what: title.to_owned(),
+                ..Finding::default()
+            }];
+            vec![result]
+        };
+        let looked_for = weigh(&[splat("WARNING: CPU: 0 PID: 152", Some("f"))], None).signature;
+        let again = |title, function| outcome(&[splat(title, function)], Some(&looked_for));
+        assert_eq!(again("WARNING: CPU: 1 PID: 164", Some("f")), Outcome::Bad);
+        assert_eq!(again("WARNING: CPU: 0 PID: 152", Some("g")), Outcome::CannotTell);
+        assert_eq!(again("WARNING: CPU: 0 PID: 152", None), Outcome::CannotTell);
     }
 
     #[test]

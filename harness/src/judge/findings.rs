@@ -3,7 +3,7 @@
 
 use crate::observe::splat::Splat;
 use reports::Finding;
-use testcases::{Case, describe};
+use testcases::{Case, FindingKind, FindingSignature, FindingWord, describe};
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,8 +19,8 @@ pub struct Found {
 pub enum What {
     /// The kernel complained.
     Splat(Splat),
-    /// Something is not as expected.
-    Deviation,
+    /// Something is not as expected: this.
+    Deviation(FindingSignature),
 }
 
 impl Found {
@@ -29,6 +29,8 @@ impl Found {
         let finding = Finding {
             step: None,
             line: None,
+            kind: SPLAT.to_owned(),
+            subject: splat.function().map(str::to_owned),
             what: format!("the kernel complained: {}", splat.title),
             expected: Some("no warning, oops or stall".to_owned()),
             seen: Some(splat.shown().join("\n")),
@@ -43,6 +45,8 @@ impl Found {
     /// The kernel died while step number `step` was carried out.
     pub fn kernel_died(case: &Case, step: usize, how: &str) -> Self {
         let during = case.steps.get(step);
+        let signature = FindingSignature::new(FindingKind::Kernel, [FindingWord::Died]);
+        let signature = signature.in_step(during.map(|step| &step.action));
         let finding = Finding {
             step: during.map(|_| step),
             line: during.map(|step| step.line),
@@ -52,10 +56,10 @@ impl Found {
             },
             expected: Some("a kernel that survives".to_owned()),
             seen: Some(how.to_owned()),
-            ..Finding::default()
+            ..typed(&signature)
         };
         Self {
-            what: What::Deviation,
+            what: What::Deviation(signature),
             finding,
         }
     }
@@ -64,50 +68,49 @@ impl Found {
     pub fn deviation(
         case: &Case,
         step: usize,
+        signature: FindingSignature,
         what: impl Into<String>,
         expected: impl Into<String>,
         seen: impl Into<String>,
     ) -> Self {
+        let finding = Finding {
+            step: Some(step),
+            line: case.steps.get(step).map(|step| step.line),
+            what: what.into(),
+            expected: Some(expected.into()),
+            seen: Some(seen.into()),
+            ..typed(&signature)
+        };
         Self {
-            what: What::Deviation,
-            finding: Finding {
-                step: Some(step),
-                line: case.steps.get(step).map(|step| step.line),
-                what: what.into(),
-                expected: Some(expected.into()),
-                seen: Some(seen.into()),
-                ..Finding::default()
-            },
+            what: What::Deviation(signature),
+            finding,
         }
     }
 
     /// Something happened that no expectation speaks about.
-    pub fn unforeseen(what: String, seen: String) -> Self {
+    pub fn unforeseen(signature: FindingSignature, what: String, seen: String) -> Self {
+        let finding = Finding {
+            what,
+            expected: Some("nothing of the kind".to_owned()),
+            seen: Some(seen),
+            ..typed(&signature)
+        };
         Self {
-            what: What::Deviation,
-            finding: Finding {
-                step: None,
-                line: None,
-                what,
-                expected: Some("nothing of the kind".to_owned()),
-                seen: Some(seen),
-                ..Finding::default()
-            },
+            what: What::Deviation(signature),
+            finding,
         }
     }
+}
 
-    /// The finding's words in one string: where the signature of a known issue is looked for.
-    pub fn text(&self) -> String {
-        let finding = &self.finding;
-        [
-            Some(&finding.what),
-            finding.expected.as_ref(),
-            finding.seen.as_ref(),
-        ]
-        .into_iter()
-        .flatten()
-        .cloned()
-        .collect::<Vec<_>>()
-        .join("; ")
+/// The kind of a splat, which a known issue names by `splat` and not by `finding`.
+const SPLAT: &str = "splat";
+
+/// What a finding holds in typed words.
+fn typed(signature: &FindingSignature) -> Finding {
+    Finding {
+        kind: signature.kind.to_string(),
+        subject: signature.of.clone(),
+        signature: Some(signature.to_string()),
+        ..Finding::default()
     }
 }

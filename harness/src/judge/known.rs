@@ -4,7 +4,7 @@
 use super::findings::{Found, What};
 use super::{Gap, Judgement};
 use reports::{Finding, Verdict};
-use testcases::{Case, KernelVersion, KnownIssue};
+use testcases::{Case, FindingSignature, KernelVersion, KnownIssue};
 
 fn issues_of<'c>(case: &'c Case, kernel: &KernelVersion) -> Vec<&'c KnownIssue> {
     case.known_issues
@@ -98,34 +98,40 @@ fn in_short(findings: &[Finding]) -> String {
 
 fn covers(issue: &KnownIssue, found: &Found) -> bool {
     issue.splats.iter().any(|text| is_splat(text, found))
-        || issue.findings.iter().any(|text| is_finding(text, found))
+        || issue.findings.iter().any(|named| is_finding(named, found))
 }
 
 fn is_splat(signature: &str, found: &Found) -> bool {
     matches!(&found.what, What::Splat(splat) if splat.matches(signature))
 }
 
-fn is_finding(signature: &str, found: &Found) -> bool {
-    found.what == What::Deviation && found.text().contains(signature)
+fn is_finding(named: &FindingSignature, found: &Found) -> bool {
+    matches!(&found.what, What::Deviation(signature) if named.means(signature))
 }
 
-/// The texts of a known issue that nothing shows.
-fn missing<'i>(issue: &'i KnownIssue, found: &[Found]) -> Vec<&'i str> {
+/// The splats and findings of a known issue that nothing shows.
+fn missing(issue: &KnownIssue, found: &[Found]) -> Vec<String> {
     let splats = issue
         .splats
         .iter()
-        .filter(|text| !found.iter().any(|found| is_splat(text, found)));
+        .filter(|text| !found.iter().any(|found| is_splat(text, found)))
+        .cloned();
     let findings = issue
         .findings
         .iter()
-        .filter(|text| !found.iter().any(|found| is_finding(text, found)));
-    splats.chain(findings).map(String::as_str).collect()
+        .filter(|named| !found.iter().any(|found| is_finding(named, found)))
+        .map(ToString::to_string);
+    splats.chain(findings).collect()
 }
 
-fn gone(issue: &KnownIssue, kernel: &KernelVersion, missing: &[&str]) -> Finding {
+/// The kind of what is wrong when a known issue does not show. No known issue can name it.
+const GONE: &str = "known-issue";
+
+fn gone(issue: &KnownIssue, kernel: &KernelVersion, missing: &[String]) -> Finding {
     Finding {
         step: None,
         line: Some(issue.line),
+        kind: GONE.to_owned(),
         what: format!("a known issue no longer shows on {kernel}: {}", issue.because),
         expected: Some(format!(
             "{} (remove the entry, or narrow its kernel range, if it is mended)",

@@ -19,6 +19,7 @@ mod known;
 mod oracle;
 #[cfg(test)]
 mod tests;
+mod values;
 pub(crate) mod words;
 
 pub use findings::{Found, What};

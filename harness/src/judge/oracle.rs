@@ -7,7 +7,7 @@ mod record;
 pub(super) use knew::{About, knew};
 pub use record::foretold;
 
-use super::checks::shutdown_flag;
+use super::checks::shutdown_reason;
 use crate::observe::evidence::{After, Evidence, Filesystem, Hit, Tried, Unfinished, VictimAfter};
 use crate::observe::probes::Blind;
 use crate::oracle::facts::{Facts, VictimFacts};
@@ -18,7 +18,7 @@ use crate::oracle::{
 use guest_agent::address::GuestPhysical;
 use guest_agent::victim::Signal;
 use nix::errno::Errno;
-use testcases::{KernelVersion, ShutdownReason};
+use testcases::KernelVersion;
 
 const SIGBUS: u64 = 1 << 6;
 
@@ -31,7 +31,10 @@ pub(super) fn differences(hits: &[Hit], kernel: &KernelVersion, blind: &Blind) -
         };
         let prediction = predict(&hit.facts, &hit.injection, kernel);
         for difference in compare(&prediction, &observed(hit, after, blind)).differences {
-            match all.iter_mut().find(|(known, _)| known.what == difference.what) {
+            match all
+                .iter_mut()
+                .find(|(known, _)| known.signature == difference.signature && known.what == difference.what)
+            {
                 Some((_, more)) => *more += 1,
                 None => all.push((difference, 0)),
             }
@@ -123,14 +126,6 @@ fn signal(got: &Signal, seen: &VictimAfter) -> SeenSignal {
 
 fn filesystem(seen: &Filesystem, facts: &Facts) -> FilesystemAfter {
     use crate::oracle::facts::{Filesystem as Before, MountState};
-    const REASONS: [ShutdownReason; 6] = [
-        ShutdownReason::CorruptOndisk,
-        ShutdownReason::CorruptIncore,
-        ShutdownReason::LogIo,
-        ShutdownReason::MetadataIo,
-        ShutdownReason::DeviceRemoved,
-        ShutdownReason::Forced,
-    ];
     let was_down =
         matches!(facts.filesystem, Before::Mounted(mounted) if mounted.state == MountState::ShutDown);
     match seen {
@@ -138,11 +133,7 @@ fn filesystem(seen: &Filesystem, facts: &Facts) -> FilesystemAfter {
         Filesystem::Unmounted => FilesystemAfter::Unmounted,
         // Why it was so before is not this error's doing.
         Filesystem::ShutDown(_) if was_down => FilesystemAfter::ShutDown(None),
-        Filesystem::ShutDown(flags) => FilesystemAfter::ShutDown(flags.and_then(|flags| {
-            REASONS
-                .into_iter()
-                .find(|reason| flags.0 & shutdown_flag(*reason) != 0)
-        })),
+        Filesystem::ShutDown(flags) => FilesystemAfter::ShutDown(flags.and_then(shutdown_reason)),
     }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What was seen, in a kernel developer's words: the same on every run, so that a known issue can foretell them.
+//! What was seen, in a kernel developer's words. They are for people alone: what a known issue names is in `values`.
 
 use crate::observe::evidence::{Access, AccessResult, Brought, Filesystem, Tried, VictimView};
 use guest_agent::call::{Contents, Refusal};
@@ -133,7 +133,7 @@ pub(super) fn signal(signal: &Signal, victim: &VictimView) -> String {
         .filter(|_| signal.number == SIGBUS)
         .map_or(format!("si_code {}", signal.code), |code| code.to_string());
     let place = match signal.at {
-        Some(spot) => format!("at {}", place_text(spot.mapping, spot.offset.0)),
+        Some(spot) => format!("at {}", Place::of(spot.mapping, spot.offset.0)),
         None => format!("at address {:#x}, outside its mapping", signal.address),
     };
     let lsb = signal.lsb.map_or(String::new(), |lsb| format!(", lsb {lsb}"));
@@ -142,13 +142,6 @@ pub(super) fn signal(signal: &Signal, victim: &VictimView) -> String {
         _ => String::new(),
     };
     format!("{name} {code} {place}{lsb}{thread}")
-}
-
-fn place_text(map: usize, at: u64) -> String {
-    match u32::try_from(map) {
-        Ok(map) => Place { map, at: Bytes(at) }.to_string(),
-        Err(_) => format!("{} of mapping {map}", Bytes(at)),
-    }
 }
 
 pub(super) fn signal_name(number: i32) -> String {

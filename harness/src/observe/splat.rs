@@ -288,6 +288,16 @@ impl Splat {
             })
     }
 
+    /// The function in which it happened, where the report names one: the same on every run, as its title with its pids is not.
+    pub fn function(&self) -> Option<&str> {
+        let place = self.report.iter().find(|line| line.contains("RIP: 0010:"));
+        self.titles().chain(place.map(String::as_str)).find_map(|line| {
+            let mut words = line.split_whitespace();
+            let (function, _) = words.find_map(|word| word.split_once("+0x"))?;
+            Some(function.trim_start_matches("0010:"))
+        })
+    }
+
     /// What a person reads of it: what, where, by which calls. The registers and the rest are in the log's file.
     pub fn shown(&self) -> Vec<String> {
         let head = self

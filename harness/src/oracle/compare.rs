@@ -1,22 +1,26 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A prediction against what was seen.
 //!
-//! The first sentence of a difference is the same on every run, so that a case can foretell it; addresses come after it.
+//! The signature of a difference is the same on every run, so that a case can foretell it.
 
 use super::observed::{Observed, SeenEntry, SeenSignal, SeenVictim};
 use super::prediction::{
     BadblocksAfter, ExpectedSignal, Fate, FilesystemAfter, Ground, Handled, InjectorEnd, NotifyCalls, Part,
     Prediction, Told,
 };
+use super::values;
 use super::words::{self, SIGBUS};
 use super::{parts, reasons};
 use guest_agent::call::{BadRange, SECTOR};
 use guest_agent::victim::Ended;
 use std::collections::BTreeSet;
+use testcases::{FindingKind, FindingSignature, FindingValue, FindingWord, Place};
 
 /// One thing that is not as predicted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
+    /// By what a known issue names it.
+    pub signature: FindingSignature,
     /// What differs, in one sentence without pids and addresses.
     pub what: String,
     /// What was predicted.
@@ -47,6 +51,7 @@ pub fn compare(prediction: &Prediction, observed: &Observed) -> Comparison {
         Prediction::Panic(ground) => {
             comparison.compared.push(parts::KERNEL.to_owned());
             comparison.differs(
+                FindingSignature::new(FindingKind::Kernel, [FindingWord::WentOn]),
                 "oracle: expected a panic, the kernel went on",
                 "a panic",
                 "no panic",
@@ -61,12 +66,14 @@ pub fn compare(prediction: &Prediction, observed: &Observed) -> Comparison {
 impl Comparison {
     fn differs(
         &mut self,
+        signature: FindingSignature,
         what: impl Into<String>,
         expected: impl Into<String>,
         seen: impl Into<String>,
         because: Option<String>,
     ) {
         self.differences.push(Difference {
+            signature,
             what: what.into(),
             expected: expected.into(),
             seen: seen.into(),
@@ -103,8 +110,10 @@ impl Comparison {
             observed.notify.as_deref(),
         ) && !notified(calls, seen)
         {
+            let signature = values::notify(seen);
             let (calls, seen) = (words::notify(calls), words::notify_seen(seen));
             self.differs(
+                signature,
                 format!("oracle: expected {calls} of xfs_dax_notify_failure, saw {seen}"),
                 calls,
                 seen,
@@ -114,8 +123,10 @@ impl Comparison {
         if let Some((&state, seen)) = self.part(parts::FILESYSTEM, &expected.filesystem, observed.filesystem)
             && !same_state(state, seen)
         {
+            let signature = values::filesystem(seen);
             let (state, seen) = (words::filesystem(state), words::filesystem(seen));
             self.differs(
+                signature,
                 format!("oracle: expected the filesystem to be {state}, saw it {seen}"),
                 state,
                 seen,
@@ -133,6 +144,7 @@ impl Comparison {
             && i64::try_from(bytes) != Ok(seen)
         {
             self.differs(
+                FindingSignature::new(FindingKind::HardwareCorrupted, [FindingValue::Number(seen)]),
                 format!("oracle: expected HardwareCorrupted to grow by {bytes} bytes, saw {seen}"),
                 format!("{bytes} bytes"),
                 format!("{seen} bytes"),
@@ -142,8 +154,10 @@ impl Comparison {
         if let Some((&event, seen)) = self.part(parts::EVENT, &expected.event, observed.events.as_deref()) {
             let event: Vec<_> = event.into_iter().collect();
             if event != seen {
+                let signature = values::events(seen);
                 let (event, seen) = (words::events(&event), words::events(seen));
                 self.differs(
+                    signature,
                     format!("oracle: expected memory_failure_event {event}, saw {seen}"),
                     event,
                     seen,
@@ -163,8 +177,10 @@ impl Comparison {
             return;
         };
         if end != seen {
+            let signature = values::injector(seen);
             let (end, seen) = (words::ending(end), words::ending(seen));
             self.differs(
+                signature,
                 format!("oracle: expected the injector to get {end}, saw {seen}"),
                 end,
                 seen,
@@ -200,7 +216,9 @@ impl Comparison {
             ),
             _ => "no bad sectors".to_owned(),
         };
+        let word = FindingWord::of_sets(&expected, &seen);
         self.differs(
+            FindingSignature::new(FindingKind::Badblocks, [word]),
             format!(
                 "oracle: expected badblocks to {}, saw them {kind}",
                 words::badblocks(after)
@@ -212,50 +230,16 @@ impl Comparison {
     }
 
     fn victims(&mut self, expected: &Handled, observed: &Observed) {
-        let mut known: Vec<(&str, &Fate, &SeenVictim)> = Vec::new();
         for (name, fate) in &expected.victims {
             let seen = observed.victims.get(name);
-            if let Some((fate, seen)) = self.part(&parts::victim(name), fate, seen) {
-                known.push((name, fate, seen));
-            }
-        }
-        let names = |hit: &dyn Fn(&Fate, &SeenVictim) -> bool| {
-            known
-                .iter()
-                .filter(|(_, fate, seen)| hit(fate, seen))
-                .map(|(name, ..)| *name)
-                .collect::<Vec<_>>()
-        };
-        let foretold = names(&|fate, _| fate.told.is_hit());
-        let hit = names(&is_hit);
-        if foretold != hit {
-            let differing = || {
-                known
-                    .iter()
-                    .filter(|(_, fate, seen)| fate.told.is_hit() != is_hit(fate, seen))
+            let Some((fate, seen)) = self.part(&parts::victim(name), fate, seen) else {
+                continue;
             };
-            let expected: Vec<String> = differing()
-                .map(|(name, fate, _)| format!("{name} to {}", words::told(&fate.told)))
-                .collect();
-            let got: Vec<String> = differing()
-                .map(|(name, _, seen)| format!("{name} {}", words::seen(seen)))
-                .collect();
-            let because = reasons_of(differing().map(|(name, fate, _)| (*name, *fate)));
-            self.differs(
-                format!(
-                    "oracle: expected victims {{{}}}, saw {{{}}}",
-                    foretold.join(", "),
-                    hit.join(", ")
-                ),
-                expected.join("; "),
-                got.join("; "),
-                Some(because),
-            );
-        }
-        for (name, fate, seen) in known {
-            if fate.told.is_hit() && is_hit(fate, seen) && !as_told(&fate.told, seen) {
+            let concerned = fate.told.is_hit() || is_hit(fate, seen);
+            if concerned && !as_told(&fate.told, seen) {
                 let (told, got) = (words::told(&fate.told), words::seen(seen));
                 self.differs(
+                    values::victim(name, seen),
                     format!("oracle: expected {name} to {told}, saw {name} {got}"),
                     told,
                     addresses(seen).unwrap_or(got),
@@ -285,7 +269,11 @@ impl Comparison {
                 } else {
                     ("present", "gone")
                 };
+                let place = Place::of(entry.map, entry.at);
                 self.differs(
+                    FindingSignature::new(FindingKind::Entry, [values::there(here)])
+                        .of(name)
+                        .at(place),
                     format!("oracle: expected {which} to be {expected}, saw it {saw}"),
                     expected,
                     saw,
@@ -294,21 +282,6 @@ impl Comparison {
             }
         }
     }
-}
-
-/// Each rule once, with the victims that it decided about.
-fn reasons_of<'p>(fates: impl Iterator<Item = (&'p str, &'p Fate)>) -> String {
-    let mut by_rule: Vec<(String, String)> = Vec::new();
-    for (name, fate) in fates {
-        let rule = fate.rule.to_string();
-        let facts = format!("; {name} {}", fate.because);
-        match by_rule.iter_mut().find(|(known, _)| *known == rule) {
-            Some((_, all)) => all.push_str(&facts),
-            None => by_rule.push((rule, facts)),
-        }
-    }
-    let reasons: Vec<String> = by_rule.into_iter().map(|(rule, facts)| rule + &facts).collect();
-    reasons.join("; ")
 }
 
 /// Whether a signal has reached a victim in any way.

@@ -18,6 +18,7 @@ pub mod rules;
 pub mod situation;
 #[cfg(test)]
 mod tests;
+mod values;
 mod victims;
 mod words;
 

@@ -8,7 +8,9 @@ use serde::Deserialize;
 
 use super::shapes::{Item, OneOrMany};
 use super::text::SplatText;
+use super::victims::PlaceDocument;
 use super::words::Text;
+use crate::model::{FindingKind, FindingValue};
 use crate::syntax::Later;
 use crate::value::{FromScalar, KernelRange, ParameterName};
 
@@ -136,17 +138,49 @@ pub(crate) struct KnownIssueDocument {
     /// A part of the warning or oops that the kernel prints, or several; all of them must show.
     #[schemars(with = "OneOrMany<SplatText>", default)]
     pub(crate) splat: Option<OneOrMany<SplatText>>,
-    /// A part of what the judge then finds, or several; all of them must show.
-    #[schemars(with = "OneOrMany<Text>", default)]
-    pub(crate) finding: Option<OneOrMany<Text>>,
+    /// What the judge then finds, or several such; all of them must show.
+    #[schemars(with = "OneOrMany<FindingDocument>", default)]
+    pub(crate) finding: Option<OneOrMany<FindingDocument>>,
     /// What is wrong, for someone who meets it in a report.
     pub(crate) because: Text,
 }
 
-impl Item for SplatText {
+/// A finding. What is absent is left open, as far as it may be: see the table in the language's description.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a mapping like `{ kind: injector, seen: EUCLEAN }` or `{ kind: victim, of: bob, seen: none }`"
+)]
+#[schemars(rename = "Finding")]
+pub(crate) struct FindingDocument {
+    /// What it is about.
+    pub(crate) kind: FindingKind,
+    /// Of which victim, file, event or other thing.
+    #[schemars(with = "Text", default)]
+    pub(crate) of: Option<Text>,
+    /// In which operation, by its word.
+    #[schemars(with = "Text", default)]
+    pub(crate) operation: Option<Text>,
+    /// At which place of a file or a victim's mapping.
+    #[schemars(with = "PlaceDocument", default)]
+    pub(crate) at: Option<PlaceDocument>,
+    /// Of a line, the text that it was to have or to lack; of an event, its conditions.
+    #[schemars(with = "Text", default)]
+    pub(crate) text: Option<Text>,
+    /// What was seen: one value, or where there were several all of them in order.
+    #[schemars(length(min = 1))]
+    pub(crate) seen: OneOrMany<FindingValue>,
+}
+
+impl Item for FindingDocument {
+    const EXPECTING: &'static str =
+        "a mapping like `{ kind: injector, seen: EUCLEAN }` or `{ kind: victim, of: bob, seen: none }`";
+}
+
+impl Item for FindingValue {
     const EXPECTING: &'static str = <Self as FromScalar>::EXPECTING;
 }
 
-impl Item for Text {
+impl Item for SplatText {
     const EXPECTING: &'static str = <Self as FromScalar>::EXPECTING;
 }

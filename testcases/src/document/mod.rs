@@ -31,7 +31,9 @@ pub(crate) use expectations::{
 pub(crate) use files::{
     ReadDocument, ReflinkDocument, SetFlagsDocument, SymlinkDocument, SyncDocument, WriteDocument,
 };
-pub(crate) use head::{IncludeDocument, KnownIssueDocument, ParametersDocument, PartsDocument};
+pub(crate) use head::{
+    FindingDocument, IncludeDocument, KnownIssueDocument, ParametersDocument, PartsDocument,
+};
 pub(crate) use injections::{
     InjectDocument, LastBlockWord, MarkDocument, MetadataWord, SpaceWord, TargetDocument,
 };

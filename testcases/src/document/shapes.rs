@@ -51,6 +51,10 @@ impl<'de, T: Item> Visitor<'de> for OneOrManyVisitor<T> {
         T::deserialize(number.into_deserializer()).map(|one| OneOrMany(vec![one]))
     }
 
+    fn visit_bool<E: de::Error>(self, truth: bool) -> Result<Self::Value, E> {
+        T::deserialize(truth.into_deserializer()).map(|one| OneOrMany(vec![one]))
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
         T::deserialize(MapAccessDeserializer::new(map)).map(|one| OneOrMany(vec![one]))
     }

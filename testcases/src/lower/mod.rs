@@ -2,6 +2,7 @@
 //! From the document as it is written to the cases that it means: what the types of the document cannot say by themselves.
 
 mod expect;
+mod finding;
 mod injection;
 mod keys;
 mod operation;
@@ -20,6 +21,7 @@ use crate::library::Library;
 use crate::model::{Isolation, KnownIssue, Parameter, Template};
 use crate::syntax::{Filling, Later, Node, Part};
 use crate::value::{KernelRange, Row};
+use finding::findings;
 use parameters::{Instance, Parameters};
 use steps::{Memory, Scope, Unfolding, condition, unused};
 
@@ -275,15 +277,14 @@ impl Reading<'_> {
 fn known_issue(issue: KnownIssueDocument, node: &Node, found: &mut Vec<Diagnostic>) -> Option<KnownIssue> {
     let OneOrMany(splats) = issue.splat.unwrap_or_default();
     let splats: Vec<String> = splats.into_iter().map(|SplatText(text)| text).collect();
-    let OneOrMany(findings) = issue.finding.unwrap_or_default();
-    let findings: Vec<String> = findings.into_iter().map(|Text(text)| text).collect();
+    let findings = findings(issue.finding.unwrap_or_default(), node.at("finding"), found)?;
     if splats.is_empty() && findings.is_empty() {
         found.push(
             Diagnostic::new(
                 "a known issue needs a `splat` or a `finding`, or any failure would be excused by it",
             )
             .at(node.handle.clone(), "neither is here")
-            .help("`splat:` is a part of what the kernel prints, `finding:` a part of what the judge finds"),
+            .help("`splat:` is a part of what the kernel prints, `finding:` what the judge finds, such as `{ kind: injector, seen: EUCLEAN }`"),
         );
         return None;
     }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::{Isolation, Step, Template};
+use super::{FindingSignature, Isolation, Step, Template};
 use crate::value::{KernelRange, KernelVersion, ParameterName, Row};
 
 /// A testcase: what is prepared, done and expected, in order.
@@ -167,8 +167,8 @@ pub struct KnownIssue {
     pub kernel: KernelRange,
     /// Parts of warnings or oopses that the kernel prints. Every one must show.
     pub splats: Vec<String>,
-    /// Parts of what the judge then finds. Every one must show.
-    pub findings: Vec<String>,
+    /// What the judge then finds. Every one must show.
+    pub findings: Vec<FindingSignature>,
     /// What is wrong, for someone who meets it in a report.
     pub because: String,
     /// The line of the case file where it stands, counted from 1.

@@ -231,6 +231,21 @@ pub enum ShutdownReason {
 }
 
 impl ShutdownReason {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::CorruptOndisk,
+        Self::CorruptIncore,
+        Self::LogIo,
+        Self::MetadataIo,
+        Self::DeviceRemoved,
+        Self::Forced,
+    ];
+
+    /// The reason that a case writes so.
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+
     /// The word that a case writes.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -5,11 +5,13 @@ mod case;
 mod describe;
 mod expect;
 mod file;
+mod finding;
 mod injection;
 mod operation;
 mod page_flag;
 mod signal;
 mod step;
+mod subject;
 mod system;
 mod template;
 mod trace;
@@ -25,6 +27,8 @@ pub use file::{
     Allocate, FileRange, Fragment, FromTo, LinkTarget, RangeToRange, ReadRange, SetFlags, SetXattr, Sync,
     Truncate, WriteFile, WriteRange, WriteSource, XattrOf,
 };
+pub(crate) use finding::Key as FindingKey;
+pub use finding::{FindingKind, FindingSignature, FindingValue, FindingValueError, FindingWord, SeenSignal};
 pub use injection::{
     DebugfsFile, Device, FileMetadata, GroupMetadata, Injection, MadviseError, MarkSpec, MceInject,
     Mechanism, Severity, SysfsFile, Target,

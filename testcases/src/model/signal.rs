@@ -74,6 +74,8 @@ pub enum BusCode {
 }
 
 impl BusCode {
+    const ALL: [Self; 3] = [Self::Adrerr, Self::MceerrAr, Self::MceerrAo];
+
     /// The number in `si_code`.
     pub const fn number(self) -> i32 {
         match self {
@@ -85,19 +87,27 @@ impl BusCode {
 
     /// The code of this number, if it is one of those that a case can expect.
     pub fn from_number(number: i32) -> Option<Self> {
-        [Self::Adrerr, Self::MceerrAr, Self::MceerrAo]
-            .into_iter()
-            .find(|code| code.number() == number)
+        Self::ALL.into_iter().find(|code| code.number() == number)
+    }
+
+    /// The code of this name.
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == word)
+    }
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MceerrAo => "BUS_MCEERR_AO",
+            Self::MceerrAr => "BUS_MCEERR_AR",
+            Self::Adrerr => "BUS_ADRERR",
+        }
     }
 }
 
 impl fmt::Display for BusCode {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::MceerrAo => "BUS_MCEERR_AO",
-            Self::MceerrAr => "BUS_MCEERR_AR",
-            Self::Adrerr => "BUS_ADRERR",
-        })
+        formatter.write_str(self.as_str())
     }
 }
 

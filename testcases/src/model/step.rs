@@ -66,6 +66,13 @@ pub enum Watcher {
 }
 
 impl Watcher {
+    /// The watcher that a case writes so.
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        [Self::Health, Self::Fanotify, Self::Badblocks]
+            .into_iter()
+            .find(|watcher| watcher.as_str() == word)
+    }
+
     /// The word that a case writes.
     pub const fn as_str(self) -> &'static str {
         match self {

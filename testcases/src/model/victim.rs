@@ -118,6 +118,17 @@ pub struct Place {
     pub at: Bytes,
 }
 
+impl Place {
+    /// Byte `at` of the mapping number `map`.
+    pub fn of(map: usize, at: u64) -> Self {
+        Self {
+            // Nobody has so many.
+            map: u32::try_from(map).unwrap_or(u32::MAX),
+            at: Bytes(at),
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.map {

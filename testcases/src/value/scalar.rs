@@ -24,6 +24,10 @@ pub(crate) trait FromScalar: Sized {
     fn from_float<E: de::Error>(number: f64) -> Result<Self, E> {
         Err(E::invalid_type(Unexpected::Float(number), &Self::EXPECTING))
     }
+
+    fn from_bool<E: de::Error>(truth: bool) -> Result<Self, E> {
+        Err(E::invalid_type(Unexpected::Bool(truth), &Self::EXPECTING))
+    }
 }
 
 /// Reads a `T` from whichever scalar stands in the document.
@@ -57,6 +61,10 @@ impl<T: FromScalar> Visitor<'_> for ScalarVisitor<T> {
 
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<T, E> {
         T::from_float(number)
+    }
+
+    fn visit_bool<E: de::Error>(self, truth: bool) -> Result<T, E> {
+        T::from_bool(truth)
     }
 }
 

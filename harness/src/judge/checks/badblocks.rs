@@ -8,7 +8,7 @@ use crate::oracle::parts;
 use guest_agent::address::{GuestPhysical, PAGE_SIZE};
 use guest_agent::call::SECTOR;
 use std::collections::BTreeSet;
-use testcases::{BadRange, Bytes};
+use testcases::{BadRange, Bytes, FindingKind, FindingSignature, FindingWord};
 
 impl Checks<'_> {
     pub(super) fn badblocks(&mut self, step: usize, expected: &[BadRange], seen: &Observation) {
@@ -19,6 +19,7 @@ impl Checks<'_> {
                 Err(why) => {
                     self.note(
                         step,
+                        FindingSignature::new(FindingKind::Badblocks, [FindingWord::Unknown]),
                         "the expected bad range is nowhere",
                         "a place in memory",
                         why,
@@ -33,8 +34,10 @@ impl Checks<'_> {
             .flat_map(|range| sectors_of(range.start, range.length))
             .collect();
         if wanted != got {
+            let seen = FindingWord::of_sets(&wanted, &got);
             self.note(
                 step,
+                FindingSignature::new(FindingKind::Badblocks, [seen]),
                 "badblocks lists other sectors",
                 ranges(&wanted),
                 ranges(&got),

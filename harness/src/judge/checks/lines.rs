@@ -8,7 +8,10 @@ use crate::observe::{patterns, probes};
 use guest_agent::address::GuestPhysical;
 use guest_agent::trace::TraceLine;
 use std::collections::BTreeMap;
-use testcases::{Action, Case, Expect, FieldValue, Glob, Lines, Pattern, StateExpectation, TraceExpectation};
+use testcases::{
+    Action, Case, Expect, FieldValue, FindingKind, FindingSignature, FindingValue, FindingWord, Glob, Lines,
+    Pattern, StateExpectation, TraceExpectation,
+};
 
 /// A trace event that the case asks about and that nobody traces: whatever is expected of it would prove nothing.
 pub(in crate::judge) fn untraceable(case: &Case) -> Option<String> {
@@ -74,12 +77,19 @@ impl<'a> Checks<'a> {
             injected: &seen.injected,
         };
         if let Some(wanted) = &expected.log {
-            self.has_and_lacks(step, "the kernel's log", wanted, seen.log.as_deref(), &known);
+            self.has_and_lacks(
+                step,
+                FindingSignature::LOG,
+                "the kernel's log",
+                wanted,
+                seen.log.as_deref(),
+                &known,
+            );
         }
         for (watcher, wanted) in &expected.watched {
             let heard = seen.watched.get(watcher.as_str()).map(Vec::as_slice);
             let whose = format!("what {} was told", watcher.as_str());
-            self.has_and_lacks(step, &whose, wanted, heard, &known);
+            self.has_and_lacks(step, watcher.as_str(), &whose, wanted, heard, &known);
         }
         // Of an event that nobody traces, and of a field that it has not, nothing is known, and the case is not a pass.
         let traced = probes::traced_events();
@@ -100,13 +110,23 @@ impl<'a> Checks<'a> {
     fn has_and_lacks(
         &mut self,
         step: usize,
+        of: &str,
         whose: &str,
         wanted: &Lines,
         seen: Option<&[String]>,
         known: &Known<'_>,
     ) {
+        let line = |glob: &Glob, seen: FindingWord| {
+            FindingSignature::new(FindingKind::Line, [seen])
+                .of(of)
+                .text(glob.to_string())
+        };
         let Some(lines) = seen else {
-            self.note(step, format!("{whose} was not looked at"), "lines", "nothing");
+            // One of them stands for all.
+            if let Some(glob) = wanted.has.first().or_else(|| wanted.lacks.first()) {
+                let what = format!("{whose} was not looked at");
+                self.note(step, line(glob, FindingWord::Unseen), what, "lines", "nothing");
+            }
             return;
         };
         for glob in &wanted.has {
@@ -121,11 +141,18 @@ impl<'a> Checks<'a> {
                         } else {
                             words::last(lines)
                         };
-                        self.note(step, format!("{whose} lacks `{glob}`"), pattern.to_string(), said);
+                        self.note(
+                            step,
+                            line(glob, FindingWord::Absent),
+                            format!("{whose} lacks `{glob}`"),
+                            pattern.to_string(),
+                            said,
+                        );
                     }
                 }
                 Err(unknown) => self.note(
                     step,
+                    line(glob, FindingWord::Unknown),
                     format!("{whose} lacks `{glob}`"),
                     "something known",
                     unknown,
@@ -138,12 +165,19 @@ impl<'a> Checks<'a> {
                     let there = lines
                         .iter()
                         .find(|line| patterns.iter().any(|pattern| pattern.is_in(line)));
-                    if let Some(line) = there {
-                        self.note(step, format!("{whose} has `{glob}`"), "no such line", line);
+                    if let Some(there) = there {
+                        self.note(
+                            step,
+                            line(glob, FindingWord::Present),
+                            format!("{whose} has `{glob}`"),
+                            "no such line",
+                            there,
+                        );
                     }
                 }
                 Err(unknown) => self.note(
                     step,
+                    line(glob, FindingWord::Unknown),
                     format!("{whose} may have `{glob}`"),
                     "something known",
                     unknown,
@@ -176,8 +210,26 @@ impl<'a> Checks<'a> {
         seen: Option<&[TraceLine]>,
         known: &Known<'_>,
     ) {
+        let mut conditions: Vec<String> = wanted.has.iter().map(|glob| format!("`{glob}`")).collect();
+        conditions.extend(wanted.fields.iter().map(|(key, value)| format!("{key}={value}")));
+        let conditions = conditions.join(", ");
+        let event = |seen: FindingValue| {
+            let signature = FindingSignature::new(FindingKind::Trace, [seen]).of(&wanted.event);
+            if conditions.is_empty() {
+                signature
+            } else {
+                signature.text(conditions.clone())
+            }
+        };
         let Some(trace) = seen else {
-            self.note(step, "the trace was not looked at", "events", "nothing");
+            let signature = event(FindingWord::Unseen.into());
+            self.note(
+                step,
+                signature,
+                "the trace was not looked at",
+                "events",
+                "nothing",
+            );
             return;
         };
         let text = match wanted.has.as_ref().map(|glob| filled(glob, known)).transpose() {
@@ -185,6 +237,7 @@ impl<'a> Checks<'a> {
             Err(unknown) => {
                 self.note(
                     step,
+                    event(FindingWord::Unknown.into()),
                     format!("{} cannot be looked for", wanted.event),
                     "something known",
                     unknown,
@@ -204,16 +257,15 @@ impl<'a> Checks<'a> {
         };
         let count = of_this_name.iter().filter(agrees).count();
         if !wanted.times.contains(count) {
-            let mut conditions: Vec<String> = wanted.has.iter().map(|glob| format!("`{glob}`")).collect();
-            conditions.extend(wanted.fields.iter().map(|(key, value)| format!("{key}={value}")));
             let with = if conditions.is_empty() {
                 String::new()
             } else {
-                format!(" with {}", conditions.join(", "))
+                format!(" with {conditions}")
             };
             let all: Vec<String> = of_this_name.iter().map(|line| line.text.clone()).collect();
             self.note(
                 step,
+                event(FindingValue::count(count)),
                 format!("{}{with} came {count} times", wanted.event),
                 format!("{} times", wanted.times),
                 if all.is_empty() {

@@ -8,16 +8,19 @@ mod signals;
 mod state;
 
 pub(super) use lines::{fieldless, untraceable};
-pub(super) use state::{invisible_flags, shutdown_flag};
+pub(super) use state::{invisible_flags, shutdown_reason};
 
 use super::findings::Found;
 use super::oracle::About;
-use super::{oracle, words};
+use super::{oracle, values, words};
 use crate::observe::evidence::{End, Evidence, Hit, Observation, StepEvidence};
 use crate::observe::probes::Blind;
 use guest_agent::call::Handled;
 use std::collections::BTreeSet;
-use testcases::{Action, Case, Expect, KernelVersion, Mechanism, StateExpectation, describe};
+use testcases::{
+    Action, Case, Expect, FindingKind, FindingSignature, FindingValue, FindingWord, KernelVersion, Mechanism,
+    StateExpectation, describe,
+};
 
 /// Why an expectation of the case cannot be seen at all in this guest.
 pub(super) fn unseeable(case: &Case, blind: &Blind) -> Option<String> {
@@ -45,6 +48,11 @@ fn unfinishable(action: &Action, blind: &Blind) -> bool {
     let by_machine_check =
         |by: &Mechanism| matches!(by, Mechanism::MachineCheck(_) | Mechanism::MceInject(_));
     matches!(action, Action::Inject(injection) if by_machine_check(&injection.by)) && blind.handled.is_some()
+}
+
+/// That a step ended so.
+fn ended<V: Into<FindingValue>>(action: &Action, seen: impl IntoIterator<Item = V>) -> FindingSignature {
+    FindingSignature::new(FindingKind::Operation, seen).in_step(Some(action))
 }
 
 /// The checks of one case.
@@ -87,6 +95,7 @@ impl<'a> Checks<'a> {
                 (action, StepEvidence::Refused(refusal)) => {
                     self.note(
                         index,
+                        ended(action, [FindingValue::returned(refusal.errno)]),
                         format!("the kernel refused: {}", describe(action)),
                         "success",
                         format!("{}: {}", refusal.what, words::errno(refusal.errno)),
@@ -97,6 +106,7 @@ impl<'a> Checks<'a> {
                     self.speak_of_access(tried);
                     self.note(
                         index,
+                        ended(action, values::tried(tried, &evidence.victims)),
                         format!("it did not succeed: {}", describe(action)),
                         "success",
                         words::tried(tried),
@@ -108,6 +118,7 @@ impl<'a> Checks<'a> {
                 (action, StepEvidence::Stuck(what)) => {
                     self.note(
                         index,
+                        ended(action, [FindingWord::NoAnswer]),
                         format!("the kernel did not come back from: {}", describe(action)),
                         "an answer, whichever",
                         what,
@@ -135,12 +146,13 @@ impl<'a> Checks<'a> {
     fn note(
         &mut self,
         step: usize,
+        signature: FindingSignature,
         what: impl Into<String>,
         expected: impl Into<String>,
         seen: impl Into<String>,
     ) {
-        self.found
-            .push(Found::deviation(self.case, step, what, expected, seen));
+        let found = Found::deviation(self.case, step, signature, what, expected, seen);
+        self.found.push(found);
     }
 
     /// What the oracle knows of what was noted last.
@@ -157,18 +169,33 @@ impl<'a> Checks<'a> {
 
     fn injected(&mut self, step: usize, hits: &[Hit]) {
         if let Some(unfinished) = hits.iter().find(|hit| hit.handled != Handled::Finished) {
+            let (seen, words) = match unfinished.handled {
+                Handled::Stuck => (
+                    FindingWord::NeverLeft,
+                    "the last handler was entered and never left",
+                ),
+                _ => (FindingWord::NeverEntered, "the last handler was never entered"),
+            };
             self.note(
                 step,
+                FindingSignature::new(FindingKind::MachineCheck, [seen]),
                 "the kernel took the machine check and did not finish handling it",
                 "a return from every handler",
-                match unfinished.handled {
-                    Handled::Stuck => "the last handler was entered and never left",
-                    _ => "the last handler was never entered",
-                },
+                words,
             );
         }
         for difference in oracle::differences(hits, self.kernel, &self.evidence.blind) {
-            self.note(step, difference.what, difference.expected, difference.seen);
+            let mut signature = difference.signature;
+            if signature.kind == FindingKind::Kernel {
+                signature = signature.in_step(self.case.steps.get(step).map(|step| &step.action));
+            }
+            self.note(
+                step,
+                signature,
+                difference.what,
+                difference.expected,
+                difference.seen,
+            );
             self.because(difference.because);
         }
     }

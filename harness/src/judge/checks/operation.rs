@@ -3,11 +3,14 @@
 
 use super::Checks;
 use crate::judge::oracle::About;
-use crate::judge::words;
+use crate::judge::{values, words};
 use crate::observe::evidence::{Access, AccessResult, Brought, Tried};
 use guest_agent::call::Contents as Read;
 use guest_agent::victim::Ended;
-use testcases::{Action, Contents, Errno, Expect, FileName, Fill, Glob, Operation, Outcome, describe};
+use testcases::{
+    Action, Contents, Errno, Expect, FileName, Fill, FindingKind, FindingSignature, FindingValue,
+    FindingWord, Glob, Operation, Outcome, describe,
+};
 
 impl<'a> Checks<'a> {
     pub(super) fn operation(&mut self, step: usize, expected: &'a Outcome, seen: &'a Tried) {
@@ -15,19 +18,46 @@ impl<'a> Checks<'a> {
         if self.ends_so(step, expected, seen) {
             return;
         }
-        let doing = self
-            .case
-            .steps
-            .get(step)
-            .map_or(String::new(), |step| describe(&step.action));
+        let action = self.case.steps.get(step).map(|step| &step.action);
+        let doing = action.map_or(String::new(), describe);
+        let mut values = values::tried(seen, &self.evidence.victims);
+        values.extend(self.beside(step, expected, seen));
         self.note(
             step,
+            FindingSignature::new(FindingKind::Operation, values).in_step(action),
             format!("another answer to: {doing}"),
             wanted(expected),
             self.seen(seen),
         );
         if let Some(tried) = self.case.steps.get(step) {
             self.knew(step, About::Operation(&tried.action));
+        }
+    }
+
+    /// What is wrong with an ending that is right as far as its first word goes.
+    fn beside(&self, step: usize, expected: &Outcome, seen: &Tried) -> Option<FindingValue> {
+        let Tried::Succeeded(brought) = seen else {
+            return None;
+        };
+        match (expected, brought) {
+            (_, Brought::Contents { contents, .. })
+                if contents.length > 0 && !self.is_whole(step, contents) =>
+            {
+                Some(FindingWord::Short.into())
+            }
+            (
+                _,
+                Brought::Contents {
+                    other: Some(Err(refused)),
+                    ..
+                },
+            ) => Some(FindingValue::returned(refused.errno)),
+            (Outcome::Exits { status, .. }, Brought::Ran { ended, .. })
+                if *ended == Some(Ended::Exited(i32::from(*status))) =>
+            {
+                Some(FindingWord::OtherOutput.into())
+            }
+            _ => None,
         }
     }
 

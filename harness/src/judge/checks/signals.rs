@@ -4,12 +4,16 @@
 use super::Checks;
 use crate::judge::findings::Found;
 use crate::judge::oracle::About;
+use crate::judge::values;
 use crate::judge::words::{self, SIGBUS};
 use crate::observe::evidence::{Access, Observation, Tried, VictimView};
 use crate::observe::probes::signals_sent;
 use guest_agent::victim::{Ended, Signal};
 use std::collections::{BTreeMap, BTreeSet};
-use testcases::{DeadlySignal, SignalExpectation, StateExpectation, VictimName};
+use testcases::{
+    DeadlySignal, FindingKind, FindingSignature, FindingValue, FindingWord, SignalExpectation,
+    StateExpectation, VictimName,
+};
 
 impl<'a> Checks<'a> {
     pub(super) fn signals(&mut self, step: usize, expected: &'a StateExpectation, seen: &'a Observation) {
@@ -43,7 +47,9 @@ impl<'a> Checks<'a> {
     ) -> Option<(&'a str, &'a VictimView)> {
         let found = seen.victims.get_key_value(name.as_str());
         if found.is_none() {
-            self.note(step, format!("{name} is unknown"), "a victim", "no such process");
+            let signature = of_victim(name.as_str(), [FindingWord::Unknown]);
+            let what = format!("{name} is unknown");
+            self.note(step, signature, what, "a victim", "no such process");
         }
         found.map(|(name, victim)| (name.as_str(), victim))
     }
@@ -67,6 +73,7 @@ impl<'a> Checks<'a> {
         if !in_order(expected, &fresh, victim) {
             self.note(
                 step,
+                of_victim(name, values::told(&fresh, victim)),
                 format!("{name} was not signalled as expected"),
                 words::expected(expected),
                 words::told(&fresh, victim),
@@ -81,6 +88,7 @@ impl<'a> Checks<'a> {
             let signals: Vec<&Signal> = victim.signals.iter().skip(victim.before).collect();
             self.note(
                 step,
+                of_victim(name, values::told(&signals, victim)),
                 format!("{name} did not die as expected"),
                 format!("it dies of {deadly}"),
                 words::told(&signals, victim),
@@ -95,6 +103,7 @@ impl<'a> Checks<'a> {
             self.ends.insert(name);
             self.note(
                 step,
+                of_victim(name, values::told(&fresh, victim)),
                 format!("{name} was not left alone"),
                 "alive, and no signal",
                 words::told(&fresh, victim),
@@ -109,6 +118,7 @@ impl<'a> Checks<'a> {
             self.ends.insert(name);
             self.note(
                 step,
+                of_victim(name, values::told(&fresh, victim)),
                 format!("no SIGBUS waits for {name}"),
                 "alive, no signal delivered, and SIGBUS pending",
                 words::told(&fresh, victim),
@@ -158,6 +168,7 @@ impl<'a> Checks<'a> {
             for (index, signal) in victim.signals.iter().enumerate() {
                 if !self.accounted.contains(&(name.as_str(), index)) {
                     self.found.push(Found::unforeseen(
+                        of_victim(name, [values::signal(signal, victim)]),
                         format!("{name} was signalled, which no expectation names"),
                         words::signal(signal, victim),
                     ));
@@ -166,6 +177,7 @@ impl<'a> Checks<'a> {
             }
             if let (Some(ended), false) = (victim.ended, self.ends.contains(name.as_str())) {
                 self.found.push(Found::unforeseen(
+                    of_victim(name, [values::ended(ended)]),
                     format!("{name} ended by itself"),
                     ended.to_string(),
                 ));
@@ -187,12 +199,19 @@ impl<'a> Checks<'a> {
             .map(|sent| ((sent.pid, sent.task), sent.number))
             .collect();
         for ((pid, task), number) in strangers {
+            let sent = FindingValue::Sent(number);
             self.found.push(Found::unforeseen(
+                FindingSignature::new(FindingKind::Stranger, [sent]).of(&task),
                 "a process that is no victim was signalled".to_owned(),
                 format!("signal {number} to {task} (pid {pid})"),
             ));
         }
     }
+}
+
+/// That this is what a victim was told.
+fn of_victim<V: Into<FindingValue>>(name: &str, seen: impl IntoIterator<Item = V>) -> FindingSignature {
+    FindingSignature::new(FindingKind::Victim, seen).of(name)
 }
 
 /// Are these exactly the signals that are expected, in this order, each as often as it may come?

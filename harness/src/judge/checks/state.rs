@@ -3,14 +3,16 @@
 
 use super::Checks;
 use crate::judge::oracle::About;
-use crate::judge::words;
+use crate::judge::{values, words};
 use crate::observe::evidence::{Evidence, StepEvidence};
 use crate::observe::evidence::{FileView, Filesystem, Observation, Tried};
+use crate::observe::probes::ShutdownFlags;
 use crate::oracle::parts;
 use guest_agent::call::{Extent, PageFlags};
 use testcases::{
-    Action, CallResult, Case, Errno, Expect, FileState, FilesystemState, NotifyFailure, PageFlag,
-    PageFlagsExpectation, Place, Sharing, ShutdownReason, StateExpectation, VictimName,
+    Action, CallResult, Case, Errno, Expect, FileState, FilesystemState, FindingKind, FindingSignature,
+    FindingValue, FindingWord, NotifyFailure, PageFlag, PageFlagsExpectation, Place, Sharing, ShutdownReason,
+    StateExpectation, VictimName,
 };
 
 /// Flags of pages that the case asks about and this kernel shows of no such page: whatever is expected would prove nothing.
@@ -58,16 +60,27 @@ impl Checks<'_> {
                 "no present entry"
             }
         };
+        let signature = |seen: FindingWord| {
+            FindingSignature::new(FindingKind::Entry, [seen])
+                .of(name.as_str())
+                .at(place)
+        };
         match entry {
             Some(entry) if entry.present == wanted => return,
             Some(entry) => self.note(
                 step,
+                signature(if entry.present {
+                    FindingWord::Present
+                } else {
+                    FindingWord::Absent
+                }),
                 format!("{name} has {} at {place}", is(entry.present)),
                 is(wanted),
                 is(entry.present),
             ),
             None => self.note(
                 step,
+                signature(FindingWord::Unknown),
                 format!("{name}'s page table has nothing to say of {place}"),
                 is(wanted),
                 "no process, or no mapping there",
@@ -90,8 +103,14 @@ impl Checks<'_> {
         let other = seen.injectors.iter().find(|tried| !agrees(tried));
         if seen.injectors.is_empty() || other.is_some() {
             let got = other.map_or("no call".to_owned(), words::tried);
+            let values = match other {
+                None => vec![FindingWord::None.into()],
+                Some(Tried::Succeeded(_)) => vec![FindingWord::Ok.into()],
+                Some(other) => values::tried(other, &seen.victims),
+            };
             self.note(
                 step,
+                FindingSignature::new(FindingKind::Injector, values),
                 "the injecting call got another answer",
                 wanted.to_string(),
                 got,
@@ -109,8 +128,10 @@ impl Checks<'_> {
         if let Some(state) = expected.filesystem
             && !same_filesystem(state, &seen.filesystem)
         {
+            let values = [values::filesystem(&seen.filesystem)];
             self.note(
                 step,
+                FindingSignature::new(FindingKind::Filesystem, values),
                 "the filesystem is in another state",
                 state.to_string(),
                 words::filesystem(&seen.filesystem),
@@ -147,7 +168,14 @@ impl Checks<'_> {
                 [] => NO_CALL.to_owned(),
                 ends => format!("{}: {}", calls_of(ends.len()), ends.join(", ")),
             };
-            self.note(step, "xfs_dax_notify_failure answered otherwise", wanted, got);
+            let values = returns.iter().map(|&value| values::returned(value));
+            self.note(
+                step,
+                FindingSignature::new(FindingKind::NotifyFailure, values),
+                "xfs_dax_notify_failure answered otherwise",
+                wanted,
+                got,
+            );
             self.knew(step, About::Part(parts::NOTIFY_FAILURE));
         }
     }
@@ -157,8 +185,10 @@ impl Checks<'_> {
         if let Some(wanted) = expected.hardware_corrupted {
             let grown = seen.hardware_corrupted;
             if grown.and_then(|grown| u64::try_from(grown).ok()) != Some(wanted.0) {
+                let value = grown.map_or(FindingWord::Unseen.into(), FindingValue::Number);
                 self.note(
                     step,
+                    FindingSignature::new(FindingKind::HardwareCorrupted, [value]),
                     "HardwareCorrupted has changed by another amount",
                     format!("{wanted} more"),
                     grown.map_or("nobody has looked".to_owned(), |grown| {
@@ -174,13 +204,16 @@ impl Checks<'_> {
     }
 
     fn page_flags(&mut self, step: usize, wanted: &PageFlagsExpectation, seen: Option<&[PageFlags]>) {
+        let signature = |flag: &PageFlag, seen: FindingWord| {
+            FindingSignature::new(FindingKind::PageFlag, [seen]).of(flag.to_string())
+        };
         let Some(pages @ [_, ..]) = seen else {
-            self.note(
-                step,
-                "no page's flags were looked at",
-                "a page that was hit",
-                "none",
-            );
+            // One of them stands for all.
+            if let Some(flag) = wanted.has.first().or_else(|| wanted.lacks.first()) {
+                let what = "no page's flags were looked at";
+                let signature = signature(flag, FindingWord::Unseen);
+                self.note(step, signature, what, "a page that was hit", "none");
+            }
             return;
         };
         for page in pages {
@@ -189,14 +222,15 @@ impl Checks<'_> {
                 continue;
             };
             let set = |flag: &PageFlag| flags & (1 << flag.bit()) != 0;
-            let text = |flag: Option<&PageFlag>| flag.map(ToString::to_string).unwrap_or_default();
-            if let flag @ Some(_) = wanted.has.iter().find(|flag| !set(flag)) {
-                let what = format!("the page that was hit lacks the flag {}", text(flag));
-                self.note(step, what, "set", format!("flags {flags:#x}"));
+            if let Some(flag) = wanted.has.iter().find(|flag| !set(flag)) {
+                let what = format!("the page that was hit lacks the flag {flag}");
+                let seen = format!("flags {flags:#x}");
+                self.note(step, signature(flag, FindingWord::Clear), what, "set", seen);
             }
-            if let flag @ Some(_) = wanted.lacks.iter().find(|flag| set(flag)) {
-                let what = format!("the page that was hit has the flag {}", text(flag));
-                self.note(step, what, "not set", format!("flags {flags:#x}"));
+            if let Some(flag) = wanted.lacks.iter().find(|flag| set(flag)) {
+                let what = format!("the page that was hit has the flag {flag}");
+                let seen = format!("flags {flags:#x}");
+                self.note(step, signature(flag, FindingWord::Set), what, "not set", seen);
             }
         }
     }
@@ -211,6 +245,11 @@ impl Checks<'_> {
                         let what = format!("{file} has another size");
                         self.note(
                             step,
+                            of_file(
+                                file.as_str(),
+                                FindingKind::FileSize,
+                                FindingValue::size(status.size),
+                            ),
                             what,
                             size.to_string(),
                             testcases::Bytes(status.size).to_string(),
@@ -222,6 +261,7 @@ impl Checks<'_> {
                         let is = |dax| if dax { "DAX" } else { "not DAX" };
                         self.note(
                             step,
+                            of_file(file.as_str(), FindingKind::FileDax, status.dax.into()),
                             format!("{file} is {}", is(status.dax)),
                             is(dax),
                             is(status.dax),
@@ -231,9 +271,17 @@ impl Checks<'_> {
                 }
                 Some(FileView::Refused(refusal)) => {
                     let what = format!("the kernel says nothing of {file}");
-                    self.note(step, what, "an answer", words::refusal(refusal));
+                    let value = FindingValue::returned(refusal.errno);
+                    let signature = of_file(file.as_str(), FindingKind::File, value);
+                    self.note(step, signature, what, "an answer", words::refusal(refusal));
                 }
-                None => self.note(step, format!("{file} was not looked at"), "an answer", "nothing"),
+                None => self.note(
+                    step,
+                    of_file(file.as_str(), FindingKind::File, FindingWord::Unseen.into()),
+                    format!("{file} was not looked at"),
+                    "an answer",
+                    "nothing",
+                ),
             }
         }
     }
@@ -245,7 +293,8 @@ impl Checks<'_> {
             Some(extents) => extents,
             None => {
                 let what = format!("nobody has looked at the extents of {file}");
-                self.note(step, what, "its extents", "nothing");
+                let signature = of_file(file, FindingKind::File, FindingWord::Unseen.into());
+                self.note(step, signature, what, "its extents", "nothing");
                 return;
             }
         };
@@ -257,8 +306,14 @@ impl Checks<'_> {
                 _ => Sharing::Some,
             };
             if seen != sharing {
+                let word = match seen {
+                    Sharing::All => FindingWord::All,
+                    Sharing::Some => FindingWord::Some,
+                    Sharing::None => FindingWord::None,
+                };
                 self.note(
                     step,
+                    of_file(file, FindingKind::FileShared, word.into()),
                     format!("{file} shares its blocks otherwise"),
                     format!("{} of its extents shared", sharing.as_str()),
                     format!("{shared} of {} extents shared", extents.len()),
@@ -269,7 +324,9 @@ impl Checks<'_> {
             && !count.contains(extents.len())
         {
             let what = format!("{file} has another number of extents");
-            self.note(step, what, count.to_string(), extents.len().to_string());
+            let seen = extents.len();
+            let signature = of_file(file, FindingKind::FileExtents, FindingValue::count(seen));
+            self.note(step, signature, what, count.to_string(), seen.to_string());
         }
         if let Some(unwritten) = wanted.unwritten {
             let seen = extents.iter().any(|extent| extent.unwritten);
@@ -283,6 +340,7 @@ impl Checks<'_> {
                 };
                 self.note(
                     step,
+                    of_file(file, FindingKind::FileUnwritten, seen.into()),
                     format!("{file} has {}", has(seen)),
                     has(unwritten),
                     has(seen),
@@ -301,6 +359,11 @@ fn calls_of(count: usize) -> String {
     format!("{count} {calls} of xfs_dax_notify_failure")
 }
 
+/// That a file is seen so.
+fn of_file(file: &str, kind: FindingKind, seen: FindingValue) -> FindingSignature {
+    FindingSignature::new(kind, [seen]).of(file)
+}
+
 fn same_filesystem(expected: FilesystemState, seen: &Filesystem) -> bool {
     match (expected, seen) {
         (FilesystemState::Up, Filesystem::Up) | (FilesystemState::Unmounted, Filesystem::Unmounted) => true,
@@ -311,8 +374,15 @@ fn same_filesystem(expected: FilesystemState, seen: &Filesystem) -> bool {
     }
 }
 
+/// The reason of a shutdown; nothing for flags of which none is known.
+pub(in crate::judge) fn shutdown_reason(flags: ShutdownFlags) -> Option<ShutdownReason> {
+    ShutdownReason::ALL
+        .into_iter()
+        .find(|reason| flags.0 & shutdown_flag(*reason) != 0)
+}
+
 /// `SHUTDOWN_*`, `fs/xfs/xfs_mount.h`.
-pub(in crate::judge) const fn shutdown_flag(reason: ShutdownReason) -> u32 {
+const fn shutdown_flag(reason: ShutdownReason) -> u32 {
     match reason {
         ShutdownReason::MetadataIo => 1,
         ShutdownReason::LogIo => 2,

@@ -313,11 +313,14 @@ fn a_known_issue_is_no_excuse_for_silence() {
 
 #[test]
 fn a_known_issue_may_foretell_a_finding() {
-    let text = CASE.replace("splat: dax_insert_entry", "finding: bob was not signalled");
+    let text = CASE.replace(
+        "splat: dax_insert_entry",
+        "finding: { kind: victim, of: bob, seen: none }",
+    );
     let mut evidence = with_state(|state| state.victims.get_mut("bob").unwrap().signals.clear());
     let judgement = judge(&case_from(&text), &old_kernel(), &evidence);
     assert_eq!(judgement.verdict, Verdict::KnownIssue, "{judgement:?}");
-    // A splat is never covered by words about a finding.
+    // A splat is never covered by a finding.
     evidence.log.push("BUG: bob was not signalled".to_owned());
     assert_eq!(
         judge(&case_from(&text), &old_kernel(), &evidence).verdict,
@@ -325,11 +328,77 @@ fn a_known_issue_may_foretell_a_finding() {
     );
 }
 
+/// A case and its oracle speak of the same kernel: what is the same is named once.
+#[test]
+fn a_known_issue_means_the_findings_of_case_and_oracle() {
+    let with =
+        |finding: &str| case_from(&CASE.replace("splat: dax_insert_entry", &format!("finding: {finding}")));
+    let mut evidence = with_state(|state| state.victims.get_mut("bob").unwrap().signals.clear());
+    if let StepEvidence::Injected(injected) = &mut evidence.steps[INJECT] {
+        let after = injected.hits[0].after.as_mut().unwrap();
+        after.victims.get_mut("bob").unwrap().signals.clear();
+    }
+    let judged = |finding| judge(&with(finding), &old_kernel(), &evidence);
+    let judgement = judged("{ kind: victim, of: bob, seen: none }");
+    assert_eq!(judgement.verdict, Verdict::KnownIssue, "{judgement:#?}");
+    let told: Vec<_> = judgement
+        .findings
+        .iter()
+        .map(|found| {
+            (
+                found.kind.as_str(),
+                found.subject.as_deref(),
+                found.signature.as_deref(),
+            )
+        })
+        .collect();
+    let bob = (
+        "victim",
+        Some("bob"),
+        Some("{ kind: victim, of: bob, seen: none }"),
+    );
+    assert_eq!(told, [bob, bob]);
+    // Another victim, another ending, and a sentence that happens to hold the words are other findings.
+    for other in [
+        "{ kind: victim, of: alice, seen: none }",
+        "{ kind: victim, of: bob, seen: pending }",
+        "{ kind: victim, of: bob, seen: [none, none] }",
+        "{ kind: stranger, of: bob, seen: SIGBUS }",
+    ] {
+        let judgement = judged(other);
+        assert_eq!(judgement.verdict, Verdict::Fail, "{other}: {judgement:#?}");
+        assert_eq!(judgement.findings.len(), 3, "{other}: {judgement:#?}");
+    }
+}
+
+/// Two reads of one file are two findings, if their places tell them apart.
+#[test]
+fn a_known_issue_tells_operations_apart() {
+    let mut evidence = truth();
+    evidence.steps[CONTENTS] = read(contents(0x5a));
+    let judged = |finding: &str| {
+        let text = CASE.replace("splat: dax_insert_entry", &format!("finding: {finding}"));
+        judge(&case_from(&text), &old_kernel(), &evidence)
+    };
+    let judgement = judged("{ kind: operation, operation: read, seen: 0x5a }");
+    assert_eq!(judgement.verdict, Verdict::KnownIssue, "{judgement:#?}");
+    let signature = judgement.findings[0].signature.clone().unwrap();
+    assert_eq!(judged(&signature).verdict, Verdict::KnownIssue, "{signature}");
+    for other in [
+        "{ kind: operation, operation: read, of: nobody, seen: 0x5a }",
+        "{ kind: operation, operation: read, at: 12KiB, seen: 0x5a }",
+        "{ kind: operation, operation: read, seen: EIO }",
+        "{ kind: operation, operation: touch, seen: 0x5a }",
+    ] {
+        assert_eq!(judged(other).verdict, Verdict::Fail, "{other}");
+    }
+}
+
 #[test]
 fn all_texts_of_a_known_issue_must_show() {
     let text = CASE.replace(
         "splat: dax_insert_entry",
-        "splat: [dax_insert_entry, dax_associate_entry]\n    finding: bob was not signalled",
+        "splat: [dax_insert_entry, dax_associate_entry]\n    finding: { kind: victim, of: bob, seen: none }",
     );
     let mut evidence = with_state(|state| state.victims.get_mut("bob").unwrap().signals.clear());
     evidence.log.extend(with_the_warning().log);

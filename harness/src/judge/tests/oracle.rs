@@ -17,11 +17,11 @@ fn what_the_case_does_not_say_the_oracle_does() {
     for (evidence, words) in [
         (
             with_after(|after| after.victims.get_mut("bob").unwrap().signals.clear()),
-            "oracle: expected victims {alice, bob}, saw {alice}",
+            "oracle: expected bob to get BUS_MCEERR_AO at 4KiB, lsb 12, saw bob get nothing",
         ),
         (
             with_after(|after| after.victims.get_mut("carol").unwrap().pending = 1 << 6),
-            "saw {alice, bob, carol}",
+            "oracle: expected carol to get nothing, saw carol keep SIGBUS pending",
         ),
         (
             with_after(|after| after.victims.get_mut("bob").unwrap().signals[0].lsb = Some(21)),
@@ -88,7 +88,7 @@ fn what_cannot_be_seen_is_not_held_against_the_kernel() {
 fn a_known_issue_foretells_the_oracles_words_too() {
     let text = CASE.replace(
         "splat: dax_insert_entry",
-        "finding: \"expected victims {alice, bob}, saw {alice}\"",
+        "finding: { kind: victim, of: bob, seen: none }",
     );
     let evidence = with_after(|after| after.victims.get_mut("bob").unwrap().signals.clear());
     let judgement = judge(&case_from(&text), &old_kernel(), &evidence);

@@ -128,19 +128,20 @@ fn a_victim_that_was_not_told() {
     assert_eq!(differences.len(), 1, "{differences:?}");
     assert_eq!(
         differences[0].what,
-        "oracle: expected victims {alice, bob}, saw {alice}"
+        "oracle: expected bob to get BUS_MCEERR_AO at 4KiB, lsb 12, saw bob get nothing"
     );
-    assert_eq!(
-        differences[0].expected,
-        "bob to get BUS_MCEERR_AO at 4KiB, lsb 12"
-    );
-    assert_eq!(differences[0].seen, "bob get nothing");
+    assert_eq!(differences[0].expected, "get BUS_MCEERR_AO at 4KiB, lsb 12");
+    assert_eq!(differences[0].seen, "get nothing");
     assert_eq!(
         differences[0].because.as_deref(),
         Some(
             "mm/memory-failure.c:mf_dax_kill_procs: file data: for each owner on its own, those who have the page in their \
              page table are collected; bob had the page present at 0x7f0000001000 (4 KiB, early)"
         )
+    );
+    assert_eq!(
+        differences[0].signature.to_string(),
+        "{ kind: victim, of: bob, seen: none }"
     );
 }
 
@@ -154,15 +155,22 @@ fn one_who_was_told_and_should_not() {
     assert_eq!(differences.len(), 1, "{differences:?}");
     assert_eq!(
         differences[0].what,
-        "oracle: expected victims {alice, bob}, saw {alice, bob, carol}"
+        "oracle: expected carol to get nothing, saw carol get BUS_MCEERR_AO at 4KiB, lsb 12"
     );
-    assert_eq!(differences[0].seen, "carol get BUS_MCEERR_AO at 4KiB, lsb 12");
+    assert_eq!(
+        differences[0].seen,
+        "get BUS_MCEERR_AO at 4KiB, lsb 12, si_addr 0x7f0000001000"
+    );
     assert_eq!(
         differences[0].because.as_deref(),
         Some(
             "mm/memory-failure.c:collect_procs_fsdax: only those are looked at who map the file where the page is lost; \
              carol did not map the page (early)"
         )
+    );
+    assert_eq!(
+        differences[0].signature.to_string(),
+        "{ kind: victim, of: carol, seen: BUS_MCEERR_AO at 4KiB lsb 12 }"
     );
 }
 
@@ -326,7 +334,7 @@ fn who_dies_and_who_waits() {
         || world([file(A)]).victims([with_sigbus(early("alice", [page(A, HERE)]), Disposition::Default)]);
     assert_eq!(
         differences(dying(), |seen| victim(seen, "alice").ended = None),
-        ["oracle: expected victims {alice}, saw {}"]
+        ["oracle: expected alice to die of SIGBUS, saw alice get nothing"]
     );
     assert_eq!(
         differences(dying(), |seen| victim(seen, "alice").ended =
@@ -336,7 +344,7 @@ fn who_dies_and_who_waits() {
     let waiting = || world([file(A)]).victims([blocking(early("alice", [page(A, HERE)]))]);
     assert_eq!(
         differences(waiting(), |seen| victim(seen, "alice").sigbus_pending = false),
-        ["oracle: expected victims {alice}, saw {}"]
+        ["oracle: expected alice to keep SIGBUS pending, saw alice get nothing"]
     );
     // What waits since before is no news of one who is not told anything.
     let mut bystander = blocking(early("bob", []));
@@ -350,7 +358,7 @@ fn who_dies_and_who_waits() {
         differences(waiting().victims([blocking(early("bob", []))]), |seen| {
             victim(seen, "bob").sigbus_pending = true;
         }),
-        ["oracle: expected victims {alice}, saw {alice, bob}"]
+        ["oracle: expected bob to get nothing, saw bob keep SIGBUS pending"]
     );
 }
 

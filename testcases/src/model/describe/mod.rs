@@ -4,6 +4,8 @@
 mod expect;
 mod operation;
 
+pub(super) use operation::one_line;
+
 use super::{
     Action, DebugfsFile, Disposition, Expect, Injection, KillPolicy, MadviseError, Mapping, MappingKind,
     MceInject, Mechanism, SysfsFile, Target, VictimPlace, VictimSpec,

@@ -258,7 +258,7 @@ fn from_to(ranges: &RangeToRange) -> String {
 }
 
 /// A text of several lines in one, and not too long.
-fn one_line(text: &str) -> String {
+pub(in crate::model) fn one_line(text: &str) -> String {
     const LONGEST: usize = 60;
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= LONGEST {
