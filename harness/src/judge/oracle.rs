@@ -13,7 +13,7 @@ use crate::observe::probes::Blind;
 use crate::oracle::facts::{Facts, VictimFacts};
 use crate::oracle::{
     Difference, EventResult, FilesystemAfter, Observed, Prediction, SeenEntry, SeenSignal, SeenVictim,
-    compare, predict,
+    compare, parts, predict,
 };
 use guest_agent::address::GuestPhysical;
 use guest_agent::victim::Signal;
@@ -51,6 +51,16 @@ pub(super) fn differences(hits: &[Hit], kernel: &KernelVersion, blind: &Blind) -
         difference
     });
     told.collect()
+}
+
+/// Whether the oracle has a prediction for what the injecting call gets, which [`differences`] then holds against its answer.
+pub(super) fn foretells_the_answer(hit: &Hit, kernel: &KernelVersion, blind: &Blind) -> bool {
+    let Some(after) = &hit.after else {
+        return false;
+    };
+    let prediction = predict(&hit.facts, &hit.injection, kernel);
+    let compared = compare(&prediction, &observed(hit, after, blind)).compared;
+    compared.iter().any(|part| part == parts::INJECTOR)
 }
 
 /// What was predicted of the error on which the guest ended, or that the kernel did not come back from.

@@ -13,7 +13,7 @@ pub(super) use state::{invisible_flags, shutdown_reason};
 use super::findings::Found;
 use super::oracle::About;
 use super::{oracle, values, words};
-use crate::observe::evidence::{End, Evidence, Hit, Observation, StepEvidence};
+use crate::observe::evidence::{End, Evidence, Hit, Observation, StepEvidence, Tried};
 use crate::observe::probes::Blind;
 use guest_agent::call::Handled;
 use std::collections::BTreeSet;
@@ -137,6 +137,7 @@ impl<'a> Checks<'a> {
             }
         }
         if complete {
+            self.refused();
             self.unaccounted();
             self.strangers();
         }
@@ -200,6 +201,37 @@ impl<'a> Checks<'a> {
         }
     }
 
+    /// Injecting calls that were refused though neither the case nor the oracle says so: what follows them would be expected of
+    /// an error that nobody has made.
+    fn refused(&mut self) {
+        let (case, evidence) = (self.case, self.evidence);
+        for (step, seen) in evidence.steps.iter().enumerate() {
+            let StepEvidence::Injected(injected) = seen else {
+                continue;
+            };
+            let silent = |hit: &&Hit| !oracle::foretells_the_answer(hit, self.kernel, &evidence.blind);
+            let refusal = injected
+                .hits
+                .iter()
+                .filter(silent)
+                .find_map(|hit| match &hit.injector {
+                    Some(Tried::Refused(refusal)) => Some(refusal),
+                    _ => None,
+                });
+            if let Some(refusal) = refusal
+                && !is_answered(case, step)
+            {
+                self.note(
+                    step,
+                    FindingSignature::new(FindingKind::Injector, [FindingValue::returned(refusal.errno)]),
+                    "the injecting call was refused, and no `injector:` expects it",
+                    "ok, or an `injector:` that says otherwise",
+                    format!("{}: {}", refusal.what, words::errno(refusal.errno)),
+                );
+            }
+        }
+    }
+
     fn state(&mut self, step: usize, expected: &'a StateExpectation, seen: &'a Observation) {
         self.signals(step, expected, seen);
         self.mappings(step, expected, seen);
@@ -212,4 +244,12 @@ impl<'a> Checks<'a> {
         self.files(step, expected, seen);
         self.lines(step, expected, seen);
     }
+}
+
+/// Whether the case says what the injecting call of this step gets, before it makes the next error.
+fn is_answered(case: &Case, step: usize) -> bool {
+    let later = case.steps.iter().skip(step + 1).map(|step| &step.action);
+    later
+        .take_while(|action| !matches!(action, Action::Inject(_)))
+        .any(|action| matches!(action, Action::Expect(Expect::State(state)) if state.injector.is_some()))
 }

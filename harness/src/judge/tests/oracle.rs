@@ -333,3 +333,38 @@ fn the_error_on_which_a_guest_ended_is_recorded_once() {
         all.unseen
     );
 }
+
+/// An injection by debugfs that the kernel refused; the oracle can say what the answer must be, or cannot.
+fn refused(predictable: bool) -> Evidence {
+    let mut evidence = truth();
+    if let StepEvidence::Injected(injected) = &mut evidence.steps[INJECT] {
+        let hit = &mut injected.hits[0];
+        hit.injection.by = facts::Mechanism::CorruptPfn;
+        hit.injector = Some(Tried::Refused(Refusal { errno: 117, ..eio() }));
+        if !predictable {
+            hit.facts.owners.as_mut().unwrap()[0].record.owner = SpaceOwner::Other(2);
+        }
+    }
+    evidence
+}
+
+#[test]
+fn an_injection_that_was_refused_is_never_overlooked() {
+    let unspoken = |evidence: &Evidence, case: &Case| {
+        let findings = judge(case, &new_kernel(), evidence).findings;
+        let refusal = findings
+            .into_iter()
+            .find(|finding| finding.what == "the injecting call was refused, and no `injector:` expects it");
+        refusal.map(|finding| finding.signature.unwrap_or_default())
+    };
+    let case = case();
+    assert_eq!(
+        unspoken(&refused(false), &case).as_deref(),
+        Some("{ kind: injector, seen: EUCLEAN }")
+    );
+    // What the oracle says of it, it says by itself.
+    assert_eq!(unspoken(&refused(true), &case), None);
+    let spoken =
+        expecting(|state| state.injector = Some(testcases::CallResult::Error("EUCLEAN".parse().unwrap())));
+    assert_eq!(unspoken(&refused(false), &spoken), None);
+}
