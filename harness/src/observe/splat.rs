@@ -139,6 +139,30 @@ pub fn find<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<Splat> {
     reader.found
 }
 
+/// The same lines for people who are told of each splat elsewhere ([`Splat::shown`]): of a report its title stays, and how many
+/// lines follow it.
+pub fn fold<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let mut reader = Reader::default();
+    let mut folded: Vec<String> = Vec::new();
+    let mut inside = 0;
+    let rest = |inside: &mut usize| {
+        let count = std::mem::take(inside);
+        (count > 0).then(|| format!("[… {count} lines of its report …]"))
+    };
+    for line in lines {
+        let (reports, length) = reader.read_so_far();
+        reader.read(strip_stamp(line));
+        if reader.read_so_far() == (reports, length + 1) {
+            inside += 1;
+        } else {
+            folded.extend(rest(&mut inside));
+            folded.push(line.to_owned());
+        }
+    }
+    folded.extend(rest(&mut inside));
+    folded
+}
+
 /// How far the reading of the latest report has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Place {
@@ -176,6 +200,14 @@ impl Reader {
             None if self.place == Place::Outside && self.said.is_some() => self.say(line),
             Some(_) | None => self.add(line),
         }
+    }
+
+    /// How many reports there are, and how many lines the latest has.
+    fn read_so_far(&self) -> (usize, usize) {
+        (
+            self.found.len(),
+            self.found.last().map_or(0, |splat| splat.report.len()),
+        )
     }
 
     /// A line of the message that a title is to follow.

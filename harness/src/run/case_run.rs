@@ -8,6 +8,7 @@ use super::out::{self, folder};
 use crate::guest::{self, Death};
 use crate::judge::{foretold, judge};
 use crate::observe::evidence::{End, Evidence};
+use crate::observe::splat;
 use crate::qemu::{Direction, LineLog};
 use crate::steps::{News, carry_out, chain};
 use reports::{
@@ -224,14 +225,16 @@ impl Stage<'_, '_> {
         result.oracle = foretold(self.version, evidence);
         result.steps = steps;
         result.source = source_lines(&case.path, &result.findings);
-        let all = evidence.log.len();
-        let own = all.saturating_sub(evidence.log_before.unwrap_or_default());
+        // What came before the case's first step is in the file, and so is the whole of every splat that is a finding.
+        let own = evidence.log.get(evidence.log_before.unwrap_or_default()..);
+        let own = splat::fold(own.unwrap_or_default().iter().map(String::as_str));
         if evidence.log_before.is_some() {
-            result.log_lines = LogLines { own, all };
+            result.log_lines = LogLines {
+                own: own.len(),
+                all: evidence.log.len(),
+            };
         }
-        // What came before the case's first step is in the file.
-        let from = all - own.min(LOG_LINES);
-        result.log = evidence.log.get(from..).unwrap_or_default().join("\n");
+        result.log = own[own.len().saturating_sub(LOG_LINES)..].join("\n");
         let trace: Vec<String> = evidence
             .trace
             .iter()

@@ -31,6 +31,24 @@ fn a_warning_is_one_splat_with_its_place() {
 }
 
 #[test]
+fn a_report_that_is_told_elsewhere_leaves_its_title_and_its_length() {
+    let twice = format!("{DAX_WARNING}\n{DAX_WARNING}");
+    let one = [
+        "[    9.121] ------------[ cut here ]------------",
+        "[    9.122] WARNING: CPU: 0 PID: 93 at fs/dax.c:380 dax_insert_entry+0x2ab/0x320",
+        "[… 5 lines of its report …]",
+        "[    9.128] XFS (pmem0): all is well",
+    ];
+    assert_eq!(fold(twice.lines()), [one, one].concat());
+    // A log that ends in the middle of one.
+    let cut = fold(DAX_WARNING.lines().take(4));
+    assert_eq!(
+        cut.last().map(String::as_str),
+        Some("[… 2 lines of its report …]")
+    );
+}
+
+#[test]
 fn a_warning_whose_title_names_no_function() {
     let text = "WARNING: fs/dax.c:452 at 0x0, CPU#1: xfs_io/77\nRIP: 0010:dax_disassociate_entry+0x1/0x2\n---[ end trace 0 ]---";
     assert!(find(text.lines())[0].matches("dax_disassociate_entry"));
