@@ -33,7 +33,7 @@ pub use error::Error;
 pub use image::{Image, build_image, prepare};
 pub use kernel::build;
 pub use kernel::{
-    BootKind, Kernel, KernelSpec, KnownKernel, Missing, MissingOption, Packaged, known_kernels, lay_out_tree,
-    packaged, resolve_kernel,
+    BootKind, Kernel, KernelSpec, KnownKernel, Missing, MissingOption, Packaged, SourceLines, known_kernels,
+    lay_out_tree, packaged, resolve_kernel,
 };
 pub use progress::Progress;

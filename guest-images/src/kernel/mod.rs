@@ -6,6 +6,7 @@ mod bzimage;
 mod catalogue;
 mod config;
 mod inspect;
+mod lines;
 mod named;
 mod packaged;
 mod path;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use catalogue::{KnownKernel, known_kernels};
 pub use config::{Missing, MissingOption};
+pub use lines::SourceLines;
 pub use packaged::{Packaged, lay_out_tree, packaged};
 pub use spec::KernelSpec;
 

@@ -103,7 +103,7 @@ impl Found {
 }
 
 /// The kind of a splat, which a known issue names by `splat` and not by `finding`.
-const SPLAT: &str = "splat";
+pub const SPLAT: &str = "splat";
 
 /// What a finding holds in typed words.
 fn typed(signature: &FindingSignature) -> Finding {

@@ -22,7 +22,7 @@ mod tests;
 mod values;
 pub(crate) mod words;
 
-pub use findings::{Found, What};
+pub use findings::{Found, SPLAT, What};
 pub use oracle::foretold;
 
 use crate::observe::evidence::{End, Evidence, Hit, StepEvidence};

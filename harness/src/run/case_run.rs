@@ -6,11 +6,12 @@ use super::clock::{Clock, Moment};
 use super::guests::{Guests, NoGuest, Ready};
 use super::out::{self, folder};
 use crate::guest::{self, Death};
-use crate::judge::{foretold, judge};
+use crate::judge::{SPLAT, foretold, judge};
 use crate::observe::evidence::{End, Evidence};
 use crate::observe::splat;
 use crate::qemu::{Direction, LineLog};
 use crate::steps::{News, carry_out, chain};
+use guest_images::Kernel;
 use reports::{
     Attachment, CaseResult, Environment, EventKind, Finding, LogLines, SourceLine, StepRecord, Verdict,
 };
@@ -221,6 +222,7 @@ impl Stage<'_, '_> {
         result.verdict = judgement.verdict;
         result.reason = judgement.reason;
         result.findings = judgement.findings;
+        add_source_lines(&mut result.findings, &self.guests.image.kernel);
         result.known_issues = judgement.known_issues;
         result.oracle = foretold(self.version, evidence);
         result.steps = steps;
@@ -267,6 +269,28 @@ impl Stage<'_, '_> {
                 result.verdict = Verdict::Broken;
                 result.reason = format!("the evidence could not be kept: {why}");
             }
+        }
+    }
+}
+
+/// What each splat says of places in the kernel's code, with the lines of its source, where its vmlinux knows them.
+fn add_source_lines(findings: &mut [Finding], kernel: &Kernel) {
+    let mut splats = findings
+        .iter_mut()
+        .filter(|finding| finding.kind == SPLAT)
+        .peekable();
+    if splats.peek().is_none() {
+        return;
+    }
+    if let Some(lines) = kernel.source_lines() {
+        for finding in splats {
+            let decoded = |seen: &String| {
+                seen.lines()
+                    .map(|line| lines.decode(line))
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            };
+            finding.seen = finding.seen.as_ref().map(decoded);
         }
     }
 }
