@@ -49,10 +49,7 @@ async fn tool(agent: &Agent, argv: &[&str]) -> Result<RunResult, NvdimmError> {
     if result.ended == Some(Ended::Exited(0)) {
         return Ok(result);
     }
-    let said = [result.stderr.trim(), result.stdout.trim()]
-        .join(" ")
-        .trim()
-        .to_owned();
+    let said = [complaint(&result.stderr), complaint(&result.stdout)].join(" ");
     Err(NvdimmError::Tool {
         command: argv.join(" "),
         ended: result
@@ -60,6 +57,36 @@ async fn tool(agent: &Agent, argv: &[&str]) -> Result<RunResult, NvdimmError> {
             .map_or("it had to be killed at its deadline".to_owned(), |ended| {
                 ended.to_string()
             }),
-        said,
+        said: said.trim().to_owned(),
     })
+}
+
+/// What a program complains of, without the list of its options that many print behind it.
+fn complaint(said: &str) -> String {
+    let is_usage = |line: &&str| line.trim_start().to_lowercase().starts_with("usage");
+    let lines = said.trim().lines();
+    let complaint: Vec<&str> = lines.clone().take_while(|line| !is_usage(line)).collect();
+    if complaint.is_empty() {
+        return lines.take(1).collect();
+    }
+    complaint.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::complaint;
+
+    #[test]
+    fn a_complaint_is_told_without_all_options() {
+        let mkfs =
+            "unknown option -m bogus\nUsage: mkfs.xfs\n/* blocksize */\t\t[-b size=num]\n/* metadata */ …\n";
+        assert_eq!(complaint(mkfs), "unknown option -m bogus");
+        let ndctl = "  Error: invalid size\n  one more line\n\n usage: ndctl create-namespace [<options>]\n\n    -t, --type <type>\n";
+        assert_eq!(complaint(ndctl), "Error: invalid size\n  one more line\n");
+        assert_eq!(
+            complaint("usage: xfs_io [-c cmd]\n  [-f]\n"),
+            "usage: xfs_io [-c cmd]"
+        );
+        assert_eq!(complaint(""), "");
+    }
 }
