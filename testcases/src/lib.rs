@@ -31,6 +31,7 @@ pub use library::{DiscoverError, discover};
 pub use load::{load, load_all, parse, parse_all};
 pub use model::*;
 pub use show::show;
+pub use suggest::way_out;
 pub use value::{
     Bytes, BytesError, Count, CountError, Errno, ErrnoError, FileName, FilePath, Fill, Glob, GlobError,
     KernelRange, KernelRangeError, KernelVersion, KernelVersionError, MarkName, NameError, ParameterName,

@@ -82,8 +82,10 @@ pub(crate) fn did_you_mean(word: &str) -> String {
     format!("did you mean `{word}`?")
 }
 
-/// What to do about an unknown word: the nearest known one, else all of them if they are few.
-pub(crate) fn way_out(written: &str, what: &str, known: &[&str]) -> Option<String> {
+/// What to do about an unknown word: the nearest known one, else all of them if they are few; `None` if nobody can say.
+///
+/// `what` is what such a word names, in the singular.
+pub fn way_out(written: &str, what: &str, known: &[&str]) -> Option<String> {
     const FEW: usize = 14;
     let meant = elsewhere(written, known).or_else(|| nearest(written, known.iter().copied()));
     match (meant, known) {

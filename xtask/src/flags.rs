@@ -61,6 +61,12 @@ pub(crate) enum Command {
     /// Exit status: 0 each mutant is killed by a case that should notice it, or rightly called equivalent, or not of this
     /// kernel; 1 one is not; 2 the command line is wrong; 3 something is wrong with this machine; 130 interrupted.
     Mutants(MutantsFlags),
+    /// Let things go wrong around a run, and see that it ends as it must and leaves nothing
+    ///
+    /// The emulator, the runner, the disk, the cache, the output: each fault is made while real guests run, and a line says
+    /// how it ended. The user's cache is read and not harmed. Exit status: 0 each ended as it must; 1 one did not; 2 the
+    /// command line is wrong; 3 not even a run without a fault works here; 4 no fault could be made; 130 interrupted.
+    Selftest(SelftestFlags),
 }
 
 #[derive(Debug, Args)]
@@ -316,6 +322,24 @@ pub(crate) struct MutantsFlags {
     pub(crate) work: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) lab: LabFlags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SelftestFlags {
+    /// Faults to make: their names, or words in these; all if none is given
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// Name them, one a line, and do nothing else
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// A kernel by name, a bzImage or vmlinux, or a kernel build tree; by default the default kernel
+    #[arg(long, value_name = "KERNEL")]
+    pub(crate) kernel: Option<String>,
+    /// The qemu-system-x86_64 to use
+    #[arg(long, value_name = "PATH", env = "TASTER_QEMU")]
+    pub(crate) qemu: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) cache: CacheFlags,
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ mod mutants;
 mod print;
 mod report;
 mod select;
+mod selftest;
 mod show;
 mod test;
 
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         }
         Command::Bisect(flags) => bisect::run(flags),
         Command::Mutants(flags) => mutants::run(flags),
+        Command::Selftest(flags) => selftest::run(flags),
     };
     match result {
         Ok(status) => ExitCode::from(status.code()),
