@@ -92,7 +92,9 @@ fn broken(case: &Case, evidence: &Evidence) -> Option<String> {
         End::Stopped if !evidence.steps.last().is_some_and(stops) => {
             Some("the case was stopped, but its record does not say why".to_owned())
         }
-        _ => mismatched(case, evidence).or_else(|| checks::untraceable(case)),
+        _ => mismatched(case, evidence)
+            .or_else(|| checks::untraceable(case))
+            .or_else(|| checks::cut_off(case, evidence)),
     }
 }
 

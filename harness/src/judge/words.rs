@@ -54,7 +54,7 @@ pub(crate) fn tried(seen: &Tried) -> String {
         Tried::Succeeded(Brought::Moved { bytes, of }) if bytes == of => format!("success, {bytes} bytes"),
         Tried::Succeeded(Brought::Moved { bytes, of }) => format!("only {bytes} of {of} bytes"),
         Tried::Succeeded(Brought::Differs) => "the contents differ".to_owned(),
-        Tried::Succeeded(Brought::Ran { ended, output }) => {
+        Tried::Succeeded(Brought::Ran { ended, output, .. }) => {
             let how = ended.map_or("it had to be killed at its deadline".to_owned(), |ended| {
                 ended.to_string()
             });

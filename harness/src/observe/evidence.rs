@@ -198,6 +198,9 @@ pub enum Brought {
         ended: Option<Ended>,
         /// What it said: standard output, then standard error, in lines.
         output: Vec<String>,
+        /// How many bytes are left out of the middle of a long output.
+        #[serde(default)]
+        left_out: u64,
     },
 }
 

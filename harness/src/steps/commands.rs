@@ -73,6 +73,7 @@ impl Scene<'_> {
         Ok(Tried::Succeeded(Brought::Ran {
             ended: result.ended,
             output,
+            left_out: result.left_out,
         }))
     }
 

@@ -145,10 +145,12 @@ pub struct RunResult {
     /// How it ended. `None`: it had not by its deadline, and was killed; if the kernel does not let go of it, it is still
     /// there.
     pub ended: Option<Ended>,
-    /// Standard output, lossily decoded; up to the deadline.
+    /// Standard output, lossily decoded; up to the program's end or the deadline. Of a long one, the beginning and the end.
     pub stdout: String,
-    /// Standard error, lossily decoded.
+    /// Standard error, likewise.
     pub stderr: String,
+    /// How many bytes of both are left out: none may be missed by whoever looks for something in them.
+    pub left_out: u64,
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod signals;
 mod state;
 
 pub(super) use lines::{fieldless, untraceable};
+pub(super) use operation::cut_off;
 pub(super) use state::{invisible_flags, shutdown_reason};
 
 use super::findings::Found;

@@ -2,20 +2,21 @@
 //! How an operation ended that was tried.
 
 use super::Checks;
+use super::lines::says;
 use crate::judge::oracle::About;
 use crate::judge::{values, words};
-use crate::observe::evidence::{Access, AccessResult, Brought, Tried};
+use crate::observe::evidence::{Access, AccessResult, Brought, Evidence, StepEvidence, Tried};
 use guest_agent::call::Contents as Read;
 use guest_agent::victim::Ended;
 use testcases::{
-    Action, Contents, Errno, Expect, FileName, Fill, FindingKind, FindingSignature, FindingValue,
+    Action, Case, Contents, Errno, Expect, FileName, Fill, FindingKind, FindingSignature, FindingValue,
     FindingWord, Glob, Operation, Outcome, describe,
 };
 
 impl<'a> Checks<'a> {
     pub(super) fn operation(&mut self, step: usize, expected: &'a Outcome, seen: &'a Tried) {
         self.speak_of_access(seen);
-        if self.ends_so(step, expected, seen) {
+        if self.ends_so(step, expected, seen) || undecided(expected, seen, self.evidence).is_some() {
             return;
         }
         let action = self.case.steps.get(step).map(|step| &step.action);
@@ -96,8 +97,16 @@ impl<'a> Checks<'a> {
                 access.is_success() && access.result == Some(AccessResult::Byte(*byte))
             }
             (Outcome::Raises(signal), Tried::ByVictim(access)) => self.raised(signal, access),
-            (Outcome::Exits { status, output }, Tried::Succeeded(Brought::Ran { ended, output: said })) => {
-                *ended == Some(Ended::Exited(i32::from(*status))) && self.says(output, said)
+            (
+                Outcome::Exits { status, output },
+                Tried::Succeeded(Brought::Ran {
+                    ended, output: said, ..
+                }),
+            ) => {
+                let says = |glob| says(glob, said, self.evidence);
+                *ended == Some(Ended::Exited(i32::from(*status)))
+                    && output.has.iter().all(|glob| says(glob) == Ok(true))
+                    && output.lacks.iter().all(|glob| says(glob) == Ok(false))
             }
             (Outcome::Names(names), Tried::Succeeded(Brought::Names(seen))) => {
                 names.len() == seen.len()
@@ -119,6 +128,45 @@ impl<'a> Checks<'a> {
             _ => contents.length > 0,
         }
     }
+}
+
+/// An output of which too much is left out for its expectation: what was looked for and not found may be there.
+pub(in crate::judge) fn cut_off(case: &Case, evidence: &Evidence) -> Option<String> {
+    case.steps.iter().zip(&evidence.steps).find_map(|(step, seen)| {
+        let (Action::Expect(Expect::Operation { outcome, .. }), StepEvidence::Operation(seen)) =
+            (&step.action, seen)
+        else {
+            return None;
+        };
+        undecided(outcome, seen, evidence).map(|bytes| {
+            format!(
+                "line {}: {bytes} bytes of what it said are left out, and what was looked for and not found may be among them",
+                step.line
+            )
+        })
+    })
+}
+
+/// How many bytes of an output are left out that its expectation would need. It needs none where what was kept speaks against
+/// it already, by what must not be there or by the exit status, or has all that it asks for and it forbids nothing.
+fn undecided(expected: &Outcome, seen: &Tried, evidence: &Evidence) -> Option<u64> {
+    let (
+        Outcome::Exits { status, output },
+        Tried::Succeeded(Brought::Ran {
+            ended,
+            output: said,
+            left_out,
+        }),
+    ) = (expected, seen)
+    else {
+        return None;
+    };
+    let says = |glob| says(glob, said, evidence);
+    let open = *left_out > 0
+        && *ended == Some(Ended::Exited(i32::from(*status)))
+        && output.lacks.iter().all(|glob| says(glob) == Ok(false))
+        && (!output.lacks.is_empty() || output.has.iter().any(|glob| says(glob) == Ok(false)));
+    open.then_some(*left_out)
 }
 
 fn is_success(brought: &Brought) -> bool {

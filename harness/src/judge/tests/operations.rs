@@ -85,7 +85,11 @@ fn a_command_exits_and_says() {
     let case = trying(run.clone(), Outcome::Exits { status: 1, output });
     let ran = |ended, lines: &[&str]| {
         let output = lines.iter().map(|&line| line.to_owned()).collect();
-        with_operation(Tried::Succeeded(Brought::Ran { ended, output }))
+        with_operation(Tried::Succeeded(Brought::Ran {
+            ended,
+            output,
+            left_out: 0,
+        }))
     };
     let one = Some(Ended::Exited(1));
     assert_passes(&case, &ran(one, &["Phase 1 - find"]));
@@ -102,6 +106,43 @@ fn a_command_exits_and_says() {
     let case = trying(run, Outcome::Succeeds);
     assert_passes(&case, &ran(Some(Ended::Exited(0)), &[]));
     assert_only(&case, &ran(one, &[]), "it exited with status 1");
+}
+
+#[test]
+fn what_is_left_out_of_an_output_may_be_what_was_looked_for() {
+    let run = Operation::Run(RunSpec {
+        command: "true".to_owned(),
+        timeout: Seconds::MINUTE,
+    });
+    let exits = |has: &[&str], lacks: &[&str]| {
+        let globs = |globs: &[&str]| globs.iter().map(|glob| glob.parse().unwrap()).collect();
+        let output = Lines {
+            has: globs(has),
+            lacks: globs(lacks),
+        };
+        trying(run.clone(), Outcome::Exits { status: 0, output })
+    };
+    let cut = |status, lines: &[&str]| {
+        with_operation(Tried::Succeeded(Brought::Ran {
+            ended: Some(Ended::Exited(status)),
+            output: lines.iter().map(|&line| line.to_owned()).collect(),
+            left_out: 4000,
+        }))
+    };
+    let is_broken = |case: &Case, evidence: &Evidence| {
+        let judged = judge(case, &new_kernel(), evidence);
+        assert_eq!(judged.verdict, Verdict::Broken, "{judged:?}");
+        assert!(judged.reason.contains("4000 bytes"), "{}", judged.reason);
+        assert_eq!(judged.findings, []);
+    };
+    // That it is not in what was kept says nothing.
+    is_broken(&exits(&[], &["corrupt"]), &cut(0, &["fine"]));
+    is_broken(&exits(&["Phase 9"], &[]), &cut(0, &["fine"]));
+    // What is established is.
+    assert_passes(&exits(&["fine"], &[]), &cut(0, &["fine"]));
+    assert_only(&exits(&[], &["corrupt"]), &cut(0, &["corrupt"]), "corrupt");
+    assert_only(&exits(&["Phase 9"], &["corrupt"]), &cut(1, &["fine"]), "status 1");
+    assert_passes(&trying(run.clone(), Outcome::Succeeds), &cut(0, &["fine"]));
 }
 
 #[test]
@@ -161,6 +202,7 @@ fn a_step_that_must_succeed_and_does_not() {
         .push(StepEvidence::Failed(Tried::Succeeded(Brought::Ran {
             ended: Some(Ended::Exited(3)),
             output: Vec::new(),
+            left_out: 0,
         })));
     evidence.end = End::Stopped;
     for victim in evidence.victims.values_mut() {

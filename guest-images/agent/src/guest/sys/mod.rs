@@ -52,6 +52,14 @@ pub(crate) fn bring_up(interface: &str) -> io::Result<()> {
     check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) })
 }
 
+/// How many bytes wait in a pipe (pipe(7), FIONREAD).
+pub(crate) fn waiting(pipe: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: FIONREAD writes one int.
+    check(unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut count) })?;
+    usize::try_from(count).map_err(io::Error::other)
+}
+
 /// finit_module(2) without parameters.
 pub(crate) fn load_module(file: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: an open file, an empty NUL-terminated parameter string, no flags.
