@@ -5,8 +5,9 @@ use super::{OPERATION, Scene, Trouble};
 use crate::nvdimm::{MOUNT_POINT, Stack};
 use crate::observe::evidence::{Brought, Tried};
 use guest_agent::call::{Outcome as Answer, Run, WriteKernelFile};
+use guest_agent::victim::Ended;
 use std::time::Duration;
-use testcases::Operation;
+use testcases::{Operation, Outcome};
 
 /// Checking a filesystem of a gibibyte takes an emulated processor seconds.
 const REPAIR: Duration = Duration::from_secs(120);
@@ -91,6 +92,36 @@ impl Scene<'_> {
     }
 }
 
+/// Fails where a command failed for want of a program that the guest does not have, which says nothing about the kernel; unless
+/// the case expects just this end.
+pub(super) fn has_its_programs(tried: &Tried, expected: Option<&Outcome>) -> Result<(), Trouble> {
+    let Tried::Succeeded(Brought::Ran {
+        ended: Some(Ended::Exited(status)),
+        output,
+        ..
+    }) = tried
+    else {
+        return Ok(());
+    };
+    let foretold =
+        matches!(expected, Some(Outcome::Exits { status: foretold, .. }) if i32::from(*foretold) == *status);
+    match missing_program(output) {
+        Some(said) if *status != 0 && !foretold => Err(Trouble::NotThere(format!(
+            "a program that the guest does not have (it said: {said})"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// What a shell said that found no program, as dash, busybox and bash say it, and env(1). The command's own status need not be
+/// 127 (POSIX, Shell Command Language, 2.8.2): a pipeline's is its last program's.
+fn missing_program(output: &[String]) -> Option<&str> {
+    let is_shell = |line: &str| line.starts_with("sh: ") && line.ends_with("not found");
+    let is_env = |line: &str| line.starts_with("env: ") && line.ends_with("No such file or directory");
+    let mut lines = output.iter().map(|line| line.trim_end());
+    lines.find(|line| is_shell(line) || is_env(line))
+}
+
 /// `xfs_repair -n` of all devices.
 fn check(stack: &Stack) -> Vec<String> {
     let mut argv = vec!["xfs_repair".to_owned(), "-n".to_owned()];
@@ -118,4 +149,52 @@ fn in_shell(command: &str, folder: &str, variables: &[String]) -> Vec<String> {
     ];
     argv.extend(shell.map(str::to_owned));
     argv
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testcases::Lines;
+
+    fn ran(status: i32, output: &[&str]) -> Tried {
+        Tried::Succeeded(Brought::Ran {
+            ended: Some(Ended::Exited(status)),
+            output: output.iter().map(|&line| line.to_owned()).collect(),
+            left_out: 0,
+        })
+    }
+
+    fn is_missing(tried: &Tried, expected: Option<u8>) -> bool {
+        let expected = expected.map(|status| Outcome::Exits {
+            status,
+            output: Lines::default(),
+        });
+        matches!(
+            has_its_programs(tried, expected.as_ref()),
+            Err(Trouble::NotThere(why)) if why.contains("ndctl")
+        )
+    }
+
+    #[test]
+    fn a_program_that_the_guest_lacks_is_no_failure_of_the_kernel() {
+        let shells = [
+            "sh: ndctl: not found",
+            "sh: 1: ndctl: not found",
+            "sh: line 1: ndctl: command not found",
+            "env: 'ndctl': No such file or directory",
+        ];
+        for said in shells {
+            assert!(is_missing(&ran(127, &["Phase 1", said]), None), "{said}");
+            // The last program of a pipeline is another.
+            assert!(is_missing(&ran(1, &[said]), Some(0)), "{said}");
+            // A case may look whether it is there.
+            assert!(!is_missing(&ran(127, &[said]), Some(127)), "{said}");
+            assert!(!is_missing(&ran(0, &[said]), Some(1)), "{said}");
+        }
+        assert!(!is_missing(&ran(127, &["ndctl: bad superblock"]), None));
+        assert!(!is_missing(
+            &ran(2, &["cat: /mnt/ndctl: No such file or directory"]),
+            None
+        ));
+    }
 }

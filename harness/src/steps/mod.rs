@@ -226,7 +226,11 @@ impl<'a> Scene<'a> {
 
     async fn act(&mut self, action: &Action) -> Result<StepEvidence, Trouble> {
         match action {
-            Action::Operation(operation) => Ok(must_succeed(self.operate(operation, None).await?)),
+            Action::Operation(operation) => {
+                let tried = self.operate(operation, None).await?;
+                commands::has_its_programs(&tried, None)?;
+                Ok(must_succeed(tried))
+            }
             Action::Victim(spec) => self.start_victim(spec).await,
             Action::Fork(fork) => self.fork(fork).await,
             Action::Release(release) => self.release(release).await,
@@ -236,9 +240,11 @@ impl<'a> Scene<'a> {
             Action::Expect(Expect::State(state)) => {
                 Ok(StepEvidence::State(Box::new(self.observe(state).await?)))
             }
-            Action::Expect(Expect::Operation { operation, outcome }) => Ok(StepEvidence::Operation(
-                self.operate(operation, Some(outcome)).await?,
-            )),
+            Action::Expect(Expect::Operation { operation, outcome }) => {
+                let tried = self.operate(operation, Some(outcome)).await?;
+                commands::has_its_programs(&tried, Some(outcome))?;
+                Ok(StepEvidence::Operation(tried))
+            }
         }
     }
 
