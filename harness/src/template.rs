@@ -17,7 +17,7 @@ use crate::nvdimm::{self, NvdimmError, Pmem, Stack};
 use crate::observe::{probes, splat};
 use crate::qemu::{Machine, Mebibytes, Nvdimm};
 use crate::snapshot::{Key, Recipe, Template as Kept, Unmade, Workshop};
-use guest_agent::call::{AskLacking, Outcome, ReadLog};
+use guest_agent::call::{AskLacking, MarkLog, Outcome, ReadLog};
 use guest_images::Image;
 use guest_images::qemu::Qemu;
 use serde::Serialize;
@@ -301,6 +301,7 @@ async fn make_namespaces(
 async fn make_filesystem(agent: &Agent, pmems: Vec<Pmem>, wanted: &Xfs) -> Result<Stack, TemplateError> {
     let stack = nvdimm::build(agent, pmems, wanted).await?;
     nvdimm::make_xfs(agent, &stack, &wanted.mkfs).await?;
+    let since = agent.call(MarkLog {}, PREPARATION).await?;
     match nvdimm::mount(agent, &stack, &wanted.mount, PREPARATION).await? {
         Outcome::Done(()) => nvdimm::prove_dax(agent, &stack).await?,
         // The stub of a kernel without CONFIG_XFS_RT (fs/xfs/xfs_rtalloc.h: xfs_rtmount_init).
@@ -308,11 +309,13 @@ async fn make_filesystem(agent: &Agent, pmems: Vec<Pmem>, wanted: &Xfs) -> Resul
             return Err(NvdimmError::Lacks("realtime devices (XFS_RT)".to_owned()).into());
         }
         Outcome::Refused(refusal) => {
-            return Err(NvdimmError::Mount {
-                options: stack.mount_options(&wanted.mount),
-                refusal,
-            }
-            .into());
+            let options = stack.mount_options(&wanted.mount);
+            let lack = nvdimm::lacking_for_mount(agent, &refusal, since).await?;
+            let error = match lack {
+                Some(lack) => NvdimmError::Lacks(lack),
+                None => NvdimmError::Mount { options, refusal },
+            };
+            return Err(error.into());
         }
     };
     Ok(stack)

@@ -6,7 +6,8 @@ use super::stack::Stack;
 use super::{MOUNT_POINT, NvdimmError, QUESTION, path_of, tool};
 use crate::guest::agent::{Agent, CallError};
 use guest_agent::address::{FileOffset, PAGE_SIZE};
-use guest_agent::call::{ChangeFile, FileChange, Fill, Mount, Outcome, Stat};
+use guest_agent::call::{ChangeFile, FileChange, Fill, Mount, Outcome, ReadLog, Refusal, Stat};
+use nix::errno::Errno;
 use std::time::Duration;
 
 /// Is the mount really DAX?
@@ -87,6 +88,47 @@ pub async fn mount(
     agent.call(call, deadline).await
 }
 
+/// What the kernel lacks that has just refused a mount; `None` when it refused for another reason. `since` is a mark in its log
+/// from before.
+pub async fn lacking_for_mount(
+    agent: &Agent,
+    refusal: &Refusal,
+    since: u64,
+) -> Result<Option<String>, CallError> {
+    let log = agent.call(ReadLog { since }, QUESTION).await?;
+    let lines: Vec<&str> = log.iter().map(|record| record.text.as_str()).collect();
+    Ok(lacking(refusal.errno, &lines))
+}
+
+/// ENOSYS is said of what mkfs.xfs can make and this XFS cannot mount, as blocks larger than a page before 6.12
+/// (fs/xfs/xfs_super.c: `xfs_fs_fill_super`). EINVAL is said of much, and the log tells of what (fs/fs_context.c:
+/// `vfs_parse_fs_param`; fs/xfs/libxfs/xfs_sb.c: `xfs_validate_sb_read`; `xfs_fs_fill_super` of the format of version 4).
+fn lacking(errno: i32, log: &[&str]) -> Option<String> {
+    const FEATURES: [&str; 3] = [
+        "Superblock has unknown incompatible features",
+        "Superblock has unknown read-only compatible features",
+        "not supported by kernel",
+    ];
+    match Errno::from_raw(errno) {
+        Errno::ENOSYS => {
+            let xfs = log.iter().rev().find(|line| line.starts_with("XFS ("));
+            let said = xfs.map_or(String::new(), |line| format!(": {line}"));
+            Some(format!("what the filesystem needs (mount: ENOSYS{said})"))
+        }
+        Errno::EINVAL => log.iter().rev().find_map(|line| {
+            let (_, parameter) = line.split_once("Unknown parameter '").unwrap_or_default();
+            if let Some((name, _)) = parameter.split_once('\'') {
+                return Some(format!("the mount option `{name}`"));
+            }
+            FEATURES
+                .iter()
+                .any(|words| line.contains(words))
+                .then(|| format!("a feature of the filesystem ({line})"))
+        }),
+        _ => None,
+    }
+}
+
 /// The file that proves DAX; it stays in the filesystem, hidden.
 fn proof() -> String {
     path_of(".taster-proof")
@@ -149,6 +191,27 @@ mod tests {
         assert_eq!(ours(&["-mbigtime=1,reflink=0"], false), "-m rmapbt=1");
         assert_eq!(ours(&["-m", "rmapbt=0", "-m", "reflink=1"], false), "");
         assert_eq!(ours(&["-m", "crc=0"], false), "");
+    }
+
+    #[test]
+    fn a_kernel_that_lacks_what_a_mount_needs_says_so() {
+        let einval = |line| lacking(Errno::EINVAL as i32, &["XFS (pmem0): before", line, "after"]);
+        assert_eq!(
+            einval("xfs: Unknown parameter 'lifetime'").as_deref(),
+            Some("the mount option `lifetime`")
+        );
+        for line in [
+            "XFS (pmem0): Superblock has unknown incompatible features (0x80) enabled.",
+            "XFS (pmem0): Deprecated V4 format (crc=0) not supported by kernel.",
+        ] {
+            assert!(einval(line).is_some_and(|lack| lack.contains(line)), "{line}");
+        }
+        assert_eq!(einval("XFS (pmem0): Internal error"), None);
+        let blocks = "XFS (pmem0): File system with blocksize 16384 bytes. Only pagesize (4096) or less will currently work.";
+        let lack = lacking(Errno::ENOSYS as i32, &[blocks]).unwrap();
+        assert!(lack.contains(blocks), "{lack}");
+        assert!(lacking(Errno::ENOSYS as i32, &[]).is_some());
+        assert_eq!(lacking(Errno::EIO as i32, &["xfs: Unknown parameter 'x'"]), None);
     }
 
     #[test]

@@ -229,6 +229,7 @@ impl<'a> Scene<'a> {
             Action::Operation(operation) => {
                 let tried = self.operate(operation, None).await?;
                 commands::has_its_programs(&tried, None)?;
+                self.can_mount(operation, &tried).await?;
                 Ok(must_succeed(tried))
             }
             Action::Victim(spec) => self.start_victim(spec).await,

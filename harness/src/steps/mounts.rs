@@ -84,6 +84,18 @@ impl Scene<'_> {
         }
     }
 
+    /// Fails where a mount that must succeed was refused for want of something that this kernel has not got: no fault of its own.
+    pub(super) async fn can_mount(&self, operation: &Operation, tried: &Tried) -> Result<(), Trouble> {
+        let (Operation::Mount(_) | Operation::Remount { .. }, Tried::Refused(refusal)) = (operation, tried)
+        else {
+            return Ok(());
+        };
+        match nvdimm::lacking_for_mount(&self.guest.agent, refusal, self.log_since).await? {
+            Some(lack) => Err(Trouble::Impossible(format!("this kernel lacks {lack}"))),
+            None => Ok(()),
+        }
+    }
+
     async fn change(&self, change: MountChange) -> Result<Tried, Trouble> {
         let at = MOUNT_POINT.to_owned();
         Ok(brought(self.call(ChangeMount { at, change }).await?, |()| {
