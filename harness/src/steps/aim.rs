@@ -7,7 +7,9 @@ use crate::nvdimm::{self, Dax, MOUNT_POINT, NvdimmError, Part as Device, path_of
 use crate::observe::evidence::StepEvidence;
 use crate::places::{Memory, Page, Part, Structure, Wanted, choose, data_at, page_starts, part, structure};
 use guest_agent::address::{FileOffset, FsOffset, GuestPhysical, PAGE_SIZE};
-use guest_agent::call::{AskQuota, AskVictim, Geometry, Outcome as Answer, Space, SpaceMap, Stat};
+use guest_agent::call::{
+    AskQuota, AskVictim, Geometry, Outcome as Answer, Space, SpaceMap, Stat, WOULD_WAIT,
+};
 use nix::errno::Errno;
 use testcases::{CharacterDevice, FilePath, Mapped, MarkSpec, Place, Target, VictimPlace};
 
@@ -99,6 +101,10 @@ impl Scene<'_> {
         match self.call(SpaceMap { at }).await? {
             Answer::Done(space) => Ok(Some(space)),
             Answer::Refused(refusal) if refusal.errno == SHUT_DOWN => Ok(None),
+            Answer::Refused(refusal) if refusal.errno == WOULD_WAIT => Err(Trouble::NotThere(
+                "who owns which block cannot be asked while the device below the filesystem is suspended"
+                    .to_owned(),
+            )),
             Answer::Refused(refusal) => Err(NvdimmError::NoSpaceMap(refusal).into()),
         }
     }

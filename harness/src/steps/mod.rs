@@ -258,11 +258,30 @@ impl<'a> Scene<'a> {
                 Err(End::Lost(format!("the case asks for what is not there: {why}")))
             }
             Err(Trouble::Harness(why)) => Err(End::Lost(why)),
+            // What hangs before anything was injected is a question of our own, of a state that the case itself has made.
+            Err(Trouble::Call(error))
+                if matches!(step.action, Action::Inject(_))
+                    && !self.has_injected()
+                    && self.is_held(&error).await =>
+            {
+                Err(End::Lost(format!(
+                    "nothing was injected: {error}, which is a question of the harness's own"
+                )))
+            }
             Err(Trouble::Call(error)) if self.is_held(&error).await => {
                 Ok(StepEvidence::Stuck(error.to_string()))
             }
             Err(Trouble::Call(error)) => Err(self.lost(&error).await),
         }
+    }
+
+    /// Whether an error has been made by now, or is just being made.
+    fn has_injected(&self) -> bool {
+        let earlier = self
+            .steps
+            .iter()
+            .any(|step| matches!(step, StepEvidence::Injected(_)));
+        earlier || !self.latest.is_empty() || self.unfinished.is_some()
     }
 
     /// Whether it is the kernel that holds what was asked for: the call has not come back, and the guest is otherwise well.

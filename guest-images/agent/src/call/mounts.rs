@@ -88,6 +88,9 @@ pub struct Geometry {
     pub flags: u32,
 }
 
+/// EAGAIN: what refuses GETFSMAP where it would wait for a device that is suspended. The kernel itself never says so.
+pub const WOULD_WAIT: i32 = 11;
+
 /// Answer to [`SpaceMap`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Space {
@@ -204,7 +207,8 @@ calls! {
         at: String,
     }
 
-    /// Who owns which piece of the filesystem: geometry and all of GETFSMAP.
+    /// Who owns which piece of the filesystem: geometry and all of GETFSMAP. Refused with [`WOULD_WAIT`] while the device below is
+    /// suspended.
     SpaceMap("space-map") -> Outcome<Space> {
         /// The mount point.
         at: String,

@@ -325,6 +325,11 @@ pub(crate) const fn encoded(major: u32, minor: u32) -> u32 {
     (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12)
 }
 
+/// Major and minor of a device number as GETFSMAP has it.
+pub(crate) const fn decoded(device: u32) -> (u32, u32) {
+    ((device >> 8) & 0xfff, (device & 0xff) | ((device >> 12) & !0xff))
+}
+
 /// Opens a path with `O_PATH` if every name of it is in the dentry cache; EAGAIN otherwise. Nothing is looked up, and no
 /// inode is read (openat2(2), `RESOLVE_CACHED`, from 5.12 on).
 pub(crate) fn open_if_cached(path: &str) -> io::Result<OwnedFd> {
@@ -363,6 +368,8 @@ mod tests {
     fn a_device_number_is_packed_as_the_kernel_does() {
         assert_eq!(encoded(259, 0), 0x1_0300);
         assert_eq!(encoded(8, 0x123), 0x10_0823);
+        assert_eq!(decoded(0x1_0300), (259, 0));
+        assert_eq!(decoded(0x10_0823), (8, 0x123));
     }
 
     #[test]
