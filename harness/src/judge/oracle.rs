@@ -96,7 +96,7 @@ fn observed(hit: &Hit, after: &After, blind: &Blind) -> Observed {
             .is_none()
             .then(|| after.notify_failure.iter().map(|call| call.returned).collect()),
         filesystem: Some(filesystem(&after.filesystem, &hit.facts)),
-        badblocks: hit.nvdimm.is_some().then(|| after.badblocks.clone()),
+        badblocks: after.badblocks.clone(),
         corrupted: Some(after.hardware_corrupted),
         events: match blind.of_event("memory_failure_event") {
             None => after.events.iter().map(|text| event(text)).collect(),

@@ -65,6 +65,9 @@ async fn device(agent: &Agent, region: Region, align: PageSize) -> Result<Pmem, 
         device: device.clone(),
     };
     let state = agent.call(call, QUESTION).await?;
+    let Some(state) = state else {
+        return Err(NvdimmError::Gone(device));
+    };
     match (state.align, state.data_start) {
         (Some(found), Some(data_start)) if found == align.bytes().get() => Ok(Pmem {
             device,

@@ -27,6 +27,12 @@ pub enum NvdimmError {
     /// The kernel cannot make the devices that the template wants.
     #[error("this kernel lacks what the template needs: {0}")]
     Lacks(String),
+    /// The device of a namespace is not there any more.
+    #[error("there is no device {0} any more: it was unbound, or taken away")]
+    Gone(String),
+    /// A list of bad blocks is cut off.
+    #[error("the list of bad blocks of {0} is longer than the kernel shows: sysfs gives a page of it")]
+    CutOff(String),
     /// The guest has other NVDIMMs than the machine.
     #[error("the guest should see NVDIMMs of {expected} bytes, in this order, and sees {found}")]
     Regions {

@@ -79,7 +79,12 @@ pub async fn badblocks(agent: &Agent, stack: &Stack) -> Result<Vec<BadMemory>, N
         let call = AskPmem {
             device: pmem.device.clone(),
         };
-        for range in agent.call(call, QUESTION).await?.badblocks {
+        let state = agent.call(call, QUESTION).await?;
+        let state = state.ok_or_else(|| NvdimmError::Gone(pmem.device.clone()))?;
+        if state.truncated {
+            return Err(NvdimmError::CutOff(pmem.device.clone()));
+        }
+        for range in state.badblocks {
             bad.push(BadMemory {
                 start: stack.byte(nvdimm, range.start)?.physical,
                 length: range.length,

@@ -40,6 +40,9 @@ async fn pmem(agent: &Agent, region: Region) -> Result<Pmem, NvdimmError> {
         device: device.clone(),
     };
     let state = agent.call(call, QUESTION).await?;
+    let Some(state) = state else {
+        return Err(NvdimmError::Gone(device));
+    };
     Ok(Pmem {
         device,
         data_start: state

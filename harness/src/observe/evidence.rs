@@ -120,8 +120,9 @@ pub struct After {
     pub notify_failure: Vec<NotifyCall>,
     /// The filesystem.
     pub filesystem: Filesystem,
-    /// The badblocks of the pmem device that was hit; none if none was.
-    pub badblocks: Vec<BadRange>,
+    /// The badblocks of the pmem device that was hit; `None` when none was, when it is gone, and when the list is longer than the
+    /// kernel shows.
+    pub badblocks: Option<Vec<BadRange>>,
     /// By how much HardwareCorrupted has grown, in bytes.
     pub hardware_corrupted: i64,
     /// The text of every `memory_failure_event` since.

@@ -127,6 +127,9 @@ pub struct Facts {
     pub victims: Vec<VictimFacts>,
     /// Badblocks of the pmem device that the page belongs to; `None` when it belongs to none, or they could not be read.
     pub badblocks: Option<Vec<BadRange>>,
+    /// That device is not there any more: its driver was unbound from it, and its struct pages went with it (mm/memremap.c:
+    /// `memunmap_pages`).
+    pub gone: bool,
     /// The settings of mm and hwpoison.
     pub settings: Settings,
 }

@@ -15,7 +15,7 @@ use super::prediction::{
 use super::reasons::{self, Reason};
 use super::rule::{Rule, first};
 use super::rules::{ANSWER, ENTRANCE, OWNER};
-use super::situation::{Answer, Asked, Entrance, Kind, Loss, Way};
+use super::situation::{Answer, Asked, Entrance, Kind, Loss, StructPages, Way};
 use super::victims::{Address, Hit, Reach, fates};
 use guest_agent::address::{DeviceOffset, PAGE_SIZE};
 use guest_agent::call::{BadRange, SECTOR, SpaceOwner};
@@ -126,7 +126,7 @@ impl<'a> Oracle<'a> {
             Entrance::MemoryFailure => self.memory_failure(),
         };
         let injector = match rule.then {
-            Entrance::Ends(result) => Part::Known(InjectorEnd::Returns(result)),
+            Entrance::Ends(result) if !way.kind.is_exception() => Part::Known(InjectorEnd::Returns(result)),
             Entrance::OnlyBadblocks => Part::Known(InjectorEnd::Returns(Ok(()))),
             _ => self.injector(&outcome),
         };
@@ -158,6 +158,11 @@ impl<'a> Oracle<'a> {
             entry: self.injecting_page().map(|page| page.entry),
             unwritten: self.is_unwritten_there(),
             bad: self.page().and_then(|page| self.facts.is_bad(page)),
+            struct_pages: if self.facts.gone {
+                StructPages::Gone
+            } else {
+                StructPages::There
+            },
             recovery: self.facts.settings.recovery,
             filter: self.facts.settings.corrupt_filter,
         }

@@ -65,6 +65,10 @@ ENTRANCE: Way => Entrance {
         => Entrance::Unknown;
         "arch/x86/kernel/cpu/mce/core.c:kill_me_maybe";
         "the victim is said to consume a page that it has not got";
+    [Any] |way| way.is_gone() && matches!(way.kind, Kind::CorruptPfn | Kind::UnpoisonPfn | Kind::SoftOffline)
+        => Entrance::Ends(Err(Errno::ENXIO));
+        "mm/hwpoison-inject.c:hwpoison_inject";
+        "the device was taken away, and its struct pages with it: pfn_valid() says no";
     [Any] |way| way.on_pmem() && matches!(way.kind, Kind::MadviseSoftOffline | Kind::SoftOffline)
         => Entrance::Ends(Err(Errno::EIO));
         "mm/memory-failure.c:soft_offline_page";
@@ -82,6 +86,9 @@ ENTRANCE: Way => Entrance {
     [Any] |way| !way.recovery => Entrance::Panic;
         "mm/memory-failure.c:memory_failure";
         "vm.memory_failure_recovery=0 asks for a panic at the first error";
+    [Any] |way| way.is_gone() => Entrance::Ends(Err(Errno::ENXIO));
+        "mm/memory-failure.c:memory_failure";
+        "the device was taken away, and its struct pages with it: the memory is outside the kernel's control";
     [Any] |way| !way.on_pmem() => Entrance::OrdinaryMemory;
         "mm/memory-failure.c:memory_failure";
         "ordinary memory: XFS is not asked";

@@ -40,6 +40,11 @@ impl Kind {
         matches!(self, Self::MadviseHwpoison | Self::MadviseSoftOffline)
     }
 
+    /// Whether it comes as an exception, and not by a call that returns something.
+    pub const fn is_exception(self) -> bool {
+        matches!(self, Self::ActionOptional | Self::ActionRequired)
+    }
+
     /// Whether NFIT's notifier takes it for an error of its memory.
     pub const fn is_machine_check(self) -> bool {
         matches!(
@@ -64,6 +69,8 @@ pub struct Way {
     pub unwritten: bool,
     /// Whether the page is in the badblocks already.
     pub bad: Option<bool>,
+    /// Those of the page's device.
+    pub struct_pages: StructPages,
     /// `vm.memory_failure_recovery`.
     pub recovery: bool,
     /// `corrupt-filter-enable`.
@@ -85,9 +92,22 @@ impl Way {
         self.faults() && !matches!(self.region, Region::DeviceDax { .. })
     }
 
+    pub(super) fn is_gone(&self) -> bool {
+        self.struct_pages == StructPages::Gone
+    }
+
     pub(super) fn is_shut_down(&self) -> bool {
         matches!(self.filesystem, Filesystem::Mounted(mounted) if mounted.state == MountState::ShutDown)
     }
+}
+
+/// What mm has of a device's memory (mm/memremap.c).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StructPages {
+    /// They are there, or it is ordinary memory.
+    There,
+    /// They went with the device: see [`Facts::gone`](super::facts::Facts::gone).
+    Gone,
 }
 
 /// How far an error comes.
@@ -95,7 +115,7 @@ impl Way {
 pub enum Entrance {
     /// `memory_failure()` handles it.
     MemoryFailure,
-    /// The injector's call ends at once, with this result, and nothing else happens.
+    /// It ends at once, and nothing else happens; an injector's call with this result.
     Ends(Result<(), Errno>),
     /// It goes into the badblocks and nowhere else.
     OnlyBadblocks,

@@ -18,6 +18,15 @@ pub(super) struct Before {
     corrupted: u64,
 }
 
+/// What the kernel shows of a pmem device.
+pub(super) struct PmemAt {
+    /// Its badblocks; `None` when a page belongs to no such device, when it is gone, and when the list is longer than the kernel
+    /// shows.
+    pub(super) badblocks: Option<Vec<BadRange>>,
+    /// It was there, and is there no more.
+    pub(super) gone: bool,
+}
+
 impl Scene<'_> {
     pub(super) async fn before_hit(&mut self) -> Result<Before, Trouble> {
         self.ask_victims(QUESTION).await?;
@@ -50,7 +59,7 @@ impl Scene<'_> {
             victims,
             notify_failure: probes::notify_calls(&trace),
             filesystem: self.filesystem().await?,
-            badblocks: self.badblocks_at(page).await?,
+            badblocks: self.pmem_at(page).await?.badblocks,
             hardware_corrupted: corrupted
                 .cast_signed()
                 .wrapping_sub(before.corrupted.cast_signed()),
@@ -58,19 +67,23 @@ impl Scene<'_> {
         })
     }
 
-    /// The badblocks of the pmem device that a page belongs to.
-    pub(super) async fn badblocks_at(&self, page: Page) -> Result<Vec<BadRange>, Trouble> {
+    /// What the kernel shows of the pmem device that a page belongs to.
+    pub(super) async fn pmem_at(&self, page: Page) -> Result<PmemAt, Trouble> {
         let pmem = page.nvdimm.and_then(|(index, _)| self.stack.pmems().get(index));
         let Some(pmem) = pmem else {
-            return Ok(Vec::new());
+            return Ok(PmemAt {
+                badblocks: None,
+                gone: false,
+            });
         };
         let device = pmem.device.clone();
-        Ok(self
-            .guest
-            .agent
-            .call(AskPmem { device }, QUESTION)
-            .await?
-            .badblocks)
+        let state = self.guest.agent.call(AskPmem { device }, QUESTION).await?;
+        Ok(PmemAt {
+            gone: state.is_none(),
+            badblocks: state
+                .filter(|state| !state.truncated)
+                .map(|state| state.badblocks),
+        })
     }
 
     async fn victim_after(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the guest says just before an injection, as the oracle wants to hear it. Nothing here asks the guest.
 
+use super::aftermath::PmemAt;
 use super::mounts::Mounting;
 use super::names::{Kind, Names};
 use super::victims::Victim;
@@ -11,7 +12,7 @@ use crate::oracle::facts::{
 };
 use guest_agent::address::{FileOffset, FsOffset, MappingOffset, PAGE_SIZE};
 use guest_agent::call::{
-    self, BadRange, Covering, Geometry, Outcome as Answer, PageFacts, PageSize, SpaceOwner, SpaceRecord,
+    self, Covering, Geometry, Outcome as Answer, PageFacts, PageSize, SpaceOwner, SpaceRecord,
 };
 use guest_agent::victim::Spot;
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ pub(super) struct Beside<'a> {
     pub(super) geometry: Option<Geometry>,
     /// What lies below the filesystem.
     pub(super) stack: &'a Stack,
-    pub(super) badblocks: Vec<BadRange>,
+    pub(super) pmem: PmemAt,
     pub(super) corrupt_filter: bool,
 }
 
@@ -38,7 +39,8 @@ pub(super) fn of_page(said: &call::Facts, page: Option<&PageFacts>, beside: &Bes
         filesystem: filesystem(said, beside),
         owners: page.map_or(Some(Vec::new()), |page| owners(said, page, beside)),
         victims: victims(said, page, beside),
-        badblocks: page.is_some().then(|| beside.badblocks.clone()),
+        badblocks: page.and(beside.pmem.badblocks.clone()),
+        gone: beside.pmem.gone,
         settings: Settings {
             early_kill: said.early_kill,
             recovery: said.recovery,

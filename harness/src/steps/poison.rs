@@ -216,7 +216,7 @@ impl Scene<'_> {
             mounting: &self.mounting,
             geometry: self.geometry,
             stack: self.stack,
-            badblocks: self.badblocks_at(page).await?,
+            pmem: self.pmem_at(page).await?,
             corrupt_filter: self.corrupt_filter().await?,
         };
         Ok(of_page(&said, seen.as_ref(), &beside))

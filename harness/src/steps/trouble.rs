@@ -29,9 +29,11 @@ impl From<NvdimmError> for Trouble {
     fn from(error: NvdimmError) -> Self {
         match error {
             NvdimmError::Call(error) => Self::Call(error),
-            NvdimmError::NoPart(_) | NvdimmError::NoByte { .. } | NvdimmError::Beyond { .. } => {
-                Self::NotThere(error.to_string())
-            }
+            NvdimmError::NoPart(_)
+            | NvdimmError::NoByte { .. }
+            | NvdimmError::Beyond { .. }
+            | NvdimmError::Gone(_) => Self::NotThere(error.to_string()),
+            NvdimmError::CutOff(_) => Self::Impossible(error.to_string()),
             NvdimmError::Unresolved { refusal, .. }
             | NvdimmError::NoSpaceMap(refusal)
             | NvdimmError::Proof(refusal) => Self::Refused(refusal),

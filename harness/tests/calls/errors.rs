@@ -138,7 +138,8 @@ pub(crate) async fn are_made_in_the_guest(guest: &Guest<'_>) {
         .ask(AskPmem {
             device: DEVICE.to_owned(),
         })
-        .await;
+        .await
+        .unwrap();
     println!("  {:?} {:?}", pmem.badblocks, pmem.region_badblocks);
     assert!(
         pmem.badblocks

@@ -131,7 +131,7 @@ impl<'a> Guest<'a> {
         let call = AskPmem {
             device: DEVICE.to_owned(),
         };
-        self.ask(call).await.badblocks.len()
+        self.ask(call).await.unwrap().badblocks.len()
     }
 }
 

@@ -18,6 +18,9 @@ pub struct PmemState {
     pub align: Option<u64>,
     /// The namespace's mode device, `pfn0.0` for fsdax, `dax0.1` for devdax: its number need not be the character device's.
     pub holder: String,
+    /// A list of bad blocks is longer than the page that sysfs shows of it (`block/badblocks.c:badblocks_show`): what is here
+    /// is its beginning.
+    pub truncated: bool,
     /// `/sys/block/pmemN/badblocks`. A character device has no such list: then what its region's says of its bytes.
     pub badblocks: Vec<BadRange>,
     /// `badblocks` of the region that the namespace is a part of, by address. The bus keeps them when the namespace is
@@ -280,8 +283,9 @@ calls! {
     /// Which NVDIMMs there are, by rising address. The kernel's numbers need not follow that order.
     AskRegions("ask-regions") -> Vec<Region> {}
 
-    /// What the kernel says of a block or character device of persistent memory.
-    AskPmem("ask-pmem") -> PmemState {
+    /// What the kernel says of a block or character device of persistent memory; `None` of one that is gone, as when it was
+    /// unbound from its driver.
+    AskPmem("ask-pmem") -> Option<PmemState> {
         /// `pmem0`, `dax0.0`.
         device: String,
     }
@@ -387,6 +391,22 @@ impl BadRange {
     }
 }
 
+/// The bytes from which on what sysfs shows of a list may have been cut off (`fs/sysfs/file.c:sysfs_kf_seq_show`).
+const WHOLE_PAGE: usize = 4095;
+
+impl BadRange {
+    /// Parses as much of `/sys/block/*/badblocks` as sysfs shows of it, and whether that is cut off: a last line without its end
+    /// is left out then.
+    pub fn parse_shown(text: &str) -> Result<(Vec<Self>, bool), String> {
+        let truncated = text.len() >= WHOLE_PAGE;
+        let whole = match text.rfind('\n') {
+            Some(end) if truncated => &text[..end],
+            _ => text,
+        };
+        Ok((Self::parse_list(whole)?, truncated))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -410,6 +430,19 @@ mod tests {
         assert_eq!(BadRange::parse_list("\n").unwrap(), []);
         assert_eq!(BadRange::parse_list("200 eight"), Err("200 eight".to_owned()));
         assert_eq!(BadRange::parse_list("1 2 3"), Err("1 2 3".to_owned()));
+    }
+
+    #[test]
+    fn a_list_longer_than_a_page_is_known_to_be_cut_off() {
+        let lines: Vec<String> = (0..500)
+            .map(|index| format!("{} 1\n", 1_800_000 + index * 2))
+            .collect();
+        let long = lines.concat();
+        let (list, truncated) = BadRange::parse_shown(&long[..4095]).unwrap();
+        assert_eq!((list.len(), truncated), (409, true));
+        let (list, truncated) = BadRange::parse_shown(&long[..400]).unwrap();
+        assert_eq!((list.len(), truncated), (40, false));
+        assert_eq!(BadRange::parse_shown("8 1\n2"), Err("2".to_owned()));
     }
 
     #[test]

@@ -13,12 +13,15 @@ use std::path::Path;
 pub(super) const DAX_DEVICES: &str = "/sys/bus/dax/devices";
 
 /// Size, data start and badblocks of `/dev/<device>`.
-pub(crate) fn ask(device: &str) -> Result<PmemState, Failure> {
+pub(crate) fn ask(device: &str) -> Result<Option<PmemState>, Failure> {
     let character = Path::new(DAX_DEVICES).join(device);
     if character.exists() {
-        return of_character(device, &character);
+        return of_character(device, &character).map(Some);
     }
     let block = Path::new("/sys/block").join(device);
+    if !block.exists() {
+        return Ok(None);
+    }
     let read = |path: &Path| fs::read_to_string(path).doing(path.display());
     let sectors: u64 = read(&block.join("size"))?
         .trim()
@@ -39,19 +42,24 @@ pub(crate) fn ask(device: &str) -> Result<PmemState, Failure> {
     } else {
         None
     };
-    let badblocks = BadRange::parse_list(&read(&block.join("badblocks"))?).map_err(|line| {
-        failure(format_args!(
-            "badblocks of {device}: cannot make sense of {line:?}"
-        ))
-    })?;
-    Ok(PmemState {
+    let (badblocks, own_cut) = shown(&block.join("badblocks"))?;
+    let (region_badblocks, region_cut) = of_region(&holder)?;
+    Ok(Some(PmemState {
         size: sectors * SECTOR,
         data_start,
         align: None,
         holder: name,
+        truncated: own_cut || region_cut,
         badblocks,
-        region_badblocks: of_region(&holder)?,
-    })
+        region_badblocks,
+    }))
+}
+
+/// A list of bad blocks, and whether sysfs shows less than all of it.
+fn shown(path: &Path) -> Result<(Vec<BadRange>, bool), Failure> {
+    let text = fs::read_to_string(path).doing(path.display())?;
+    BadRange::parse_shown(&text)
+        .map_err(|line| failure(format_args!("{}: cannot make sense of {line:?}", path.display())))
 }
 
 /// The same of a character device, whose folder this is.
@@ -64,12 +72,13 @@ fn of_character(device: &str, folder: &Path) -> Result<PmemState, Failure> {
     let (start, size) = (number("resource")?, number("size")?);
     let place = fs::canonicalize(folder).doing(format_args!("device of {device}"))?;
     let holder = place.parent().and_then(Path::file_name).unwrap_or_default();
-    let region_badblocks = of_region(&place)?;
+    let (region_badblocks, truncated) = of_region(&place)?;
     Ok(PmemState {
         size,
         data_start: Some(GuestPhysical(start)),
         align: Some(number("align")?),
         holder: holder.to_string_lossy().into_owned(),
+        truncated,
         badblocks: within(start..start + size, &region_badblocks),
         region_badblocks,
     })
@@ -90,14 +99,14 @@ fn within(memory: Range<u64>, bad: &[BadMemory]) -> Vec<BadRange> {
         .collect()
 }
 
-/// What the region above a namespace's device has on record. Regions other than of persistent memory have no such list.
-fn of_region(holder: &Path) -> Result<Vec<BadMemory>, Failure> {
+/// What the region above a namespace's device has on record, and whether sysfs shows less than all of it. Regions other than of persistent memory have no such list.
+fn of_region(holder: &Path) -> Result<(Vec<BadMemory>, bool), Failure> {
     let is_region = |folder: &&Path| {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         name.starts_with("region") && folder.join("badblocks").exists()
     };
     let Some(region) = holder.ancestors().find(is_region) else {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), false));
     };
     let read = |name: &str| {
         let path = region.join(name);
@@ -106,19 +115,15 @@ fn of_region(holder: &Path) -> Result<Vec<BadMemory>, Failure> {
     let resource = read("resource")?;
     let digits = resource.trim().trim_start_matches("0x");
     let start = u64::from_str_radix(digits, 16).doing(format_args!("resource of {}", region.display()))?;
-    let ranges = BadRange::parse_list(&read("badblocks")?).map_err(|line| {
-        failure(format_args!(
-            "badblocks of {}: cannot make sense of {line:?}",
-            region.display()
-        ))
-    })?;
-    Ok(ranges
+    let (ranges, truncated) = shown(&region.join("badblocks"))?;
+    let bad = ranges
         .iter()
         .map(|range| BadMemory {
             start: GuestPhysical(start + range.start.0),
             length: range.length,
         })
-        .collect())
+        .collect();
+    Ok((bad, truncated))
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ fn what_the_case_does_not_say_the_oracle_does() {
             "oracle: expected the filesystem",
         ),
         (
-            with_after(|after| after.badblocks.clear()),
+            with_after(|after| after.badblocks = Some(Vec::new())),
             "oracle: expected badblocks",
         ),
         (

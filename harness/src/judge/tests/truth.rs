@@ -284,6 +284,7 @@ pub(super) fn hit() -> Hit {
                 early("carol", 93, None),
             ],
             badblocks: Some(Vec::new()),
+            gone: false,
             settings: facts::Settings::default(),
         },
         after: Some(After {
@@ -294,7 +295,7 @@ pub(super) fn hit() -> Hit {
             ]),
             notify_failure: vec![notify_call()],
             filesystem: Filesystem::Up,
-            badblocks: vec![bad_page()],
+            badblocks: Some(vec![bad_page()]),
             hardware_corrupted: 4096,
             events: vec!["pfn 0x101219: recovery action for dax page: Recovered".to_owned()],
         }),

@@ -2,7 +2,7 @@
 //! What injectors get, and what each mechanism leaves behind.
 
 use super::world::{
-    A, B, HERE, already_bad, consumed_by, default, early, file, fork_of, late, madvise, main_of, page,
+    A, B, HERE, World, already_bad, consumed_by, default, early, file, fork_of, late, madvise, main_of, page,
     special, world,
 };
 use super::{ALL, RECOVERED, RECOVERED_MCE, Row, SHUT_DOWN, row};
@@ -125,6 +125,57 @@ fn mechanisms() -> Vec<Row> {
             ALL,
             "alice: AO, gone: alice",
             "injector ok, notify 0, up, badblocks ?, event Recovered, corrupted 4096",
+        ),
+    ]
+}
+
+fn in_a_device_that_is_gone() -> Vec<Row> {
+    let taken = |world: World| {
+        world.with(|facts| {
+            facts.badblocks = None;
+            facts.gone = true;
+        })
+    };
+    let gone = |by| taken(world([]).unmounted().by(by));
+    let refused = "injector ENXIO, notify never, unmounted, badblocks ?, event none, corrupted 0";
+    let unheard = "injector -, notify never, unmounted, badblocks ?, event none, corrupted 0";
+    vec![
+        row("gone, corrupt-pfn", gone(Mechanism::CorruptPfn), ALL, "", refused),
+        row(
+            "gone, unpoison-pfn",
+            gone(Mechanism::UnpoisonPfn),
+            ALL,
+            "",
+            refused,
+        ),
+        row(
+            "gone, soft offline",
+            gone(Mechanism::SoftOfflinePage),
+            ALL,
+            "",
+            refused,
+        ),
+        row(
+            "gone, hard offline",
+            gone(Mechanism::HardOfflinePage),
+            ALL,
+            "",
+            refused,
+        ),
+        row(
+            "gone, action optional",
+            gone(Mechanism::ActionOptional),
+            ALL,
+            "",
+            unheard,
+        ),
+        row(
+            "gone from below a filesystem, which has shut down",
+            taken(world([]).by(Mechanism::ActionOptional))
+                .mounted(|mounted| mounted.state = MountState::ShutDown),
+            ALL,
+            "",
+            "injector -, notify never, shut down, badblocks ?, event none, corrupted 0",
         ),
     ]
 }
@@ -323,7 +374,7 @@ pub(super) fn rows() -> Vec<Row> {
             but("ok"),
         ),
     ];
-    [mechanisms(), odd_ones(), no_recovery]
+    [mechanisms(), in_a_device_that_is_gone(), odd_ones(), no_recovery]
         .into_iter()
         .flatten()
         .collect()

@@ -187,7 +187,10 @@ fn on(
         mounting,
         geometry: None,
         stack,
-        badblocks: Vec::new(),
+        pmem: PmemAt {
+            badblocks: Some(Vec::new()),
+            gone: false,
+        },
         corrupt_filter: false,
     };
     of_page(said, Some(page), &beside)
