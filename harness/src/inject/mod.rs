@@ -34,8 +34,8 @@ pub enum InjectError {
     NotAcknowledged(#[from] NotAcknowledged),
     /// The vCPU was never seen where it should be.
     #[error(
-        "nothing was injected: in {attempts} stops of the machine no CPU stood in the victim's loop in user mode; last seen: \
-         {last:x?}"
+        "nothing was injected: in {attempts} stops of the machine no CPU stood in the victim's loop in user mode; last seen: {}",
+        places(last)
     )]
     NeverThere {
         /// How often one looked.
@@ -46,6 +46,13 @@ pub enum InjectError {
     /// The guest could not be asked.
     #[error(transparent)]
     Call(#[from] CallError),
+}
+
+fn places(cpus: &[VirtualCpu]) -> String {
+    cpus.iter()
+        .map(VirtualCpu::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// What came of an injection.

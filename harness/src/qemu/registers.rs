@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where the virtual CPUs are, as the human monitor's `info registers -a` prints it.
 
+use std::fmt;
 use std::ops::Range;
 
 /// One virtual CPU of a stopped machine.
@@ -14,6 +15,20 @@ pub struct VirtualCpu {
     pub instruction: u64,
     /// Whether it waits for an interrupt (HLT).
     pub halted: bool,
+}
+
+impl fmt::Display for VirtualCpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            index,
+            level,
+            instruction,
+            halted,
+        } = self;
+        let mode = if *level == 0 { "the kernel" } else { "user mode" };
+        let idle = if *halted { ", idle" } else { "" };
+        write!(f, "CPU {index} in {mode} at {instruction:#x}{idle}")
+    }
 }
 
 impl VirtualCpu {
@@ -58,6 +73,17 @@ fn flags_line(index: u8, line: &str) -> Option<VirtualCpu> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cpu_is_told_in_words() {
+        let cpu = VirtualCpu {
+            index: 0,
+            level: 0,
+            instruction: 0xffff_ffff_822a_e79f,
+            halted: true,
+        };
+        assert_eq!(cpu.to_string(), "CPU 0 in the kernel at 0xffffffff822ae79f, idle");
+    }
 
     const TWO: &str = "\r\nCPU#0\r\n\
         RAX=0000000000000000 RBX=0000000000000000 RCX=0000000000000000 RDX=0000000000050654\r\n\

@@ -5,7 +5,7 @@ use super::facts::{Beside, coverings, of_page, records_of};
 use super::names::Kind;
 use super::victims::spot;
 use super::{OPERATION, QUESTION, Scene, Trouble};
-use crate::inject::{Done, Injector, Spinner, by_madvise, told};
+use crate::inject::{Done, InjectError, Injector, Spinner, by_madvise, told};
 use crate::nvdimm::{MOUNT_POINT, Part as Device, path_of};
 use crate::observe::evidence::{Hit, Injected, StepEvidence, Unfinished};
 use crate::oracle::facts::{Facts, MAIN_THREAD, ThreadOf};
@@ -75,6 +75,7 @@ impl Scene<'_> {
 
     /// One error in one page, with the facts from before and what is seen after.
     async fn hit(&mut self, by: Mechanism, page: Page, victim: Option<&ByVictim>) -> Result<Hit, Trouble> {
+        let before_spin = victim.and_then(|victim| self.told(&victim.name));
         let spinner = match (by, victim) {
             (Mechanism::MachineCheck(Severity::ActionRequired), Some(victim)) => {
                 Some(self.spin(victim).await?)
@@ -104,7 +105,7 @@ impl Scene<'_> {
             facts: facts.clone(),
         });
         let done = match (&spinner, victim, by) {
-            (Some(spinner), ..) => self.injector().consume(spinner, page.physical).await?,
+            (Some(spinner), ..) => self.consume(spinner, page, before_spin).await?,
             (None, Some(victim), Mechanism::Madvise(advice)) => self.madvise(victim, advice).await?,
             _ => self.injector().inject(by, page).await?.ok_or_else(|| {
                 Trouble::NotThere(format!(
@@ -131,6 +132,38 @@ impl Scene<'_> {
             facts,
             after,
         })
+    }
+
+    /// How many signals a victim has told of by now, and whether she has ended.
+    fn told(&self, victim: &str) -> Option<(usize, bool)> {
+        let victim = self.victims.get(victim)?;
+        Some((victim.view.signals.len(), victim.view.ended.is_some()))
+    }
+
+    /// Has a spinning thread consume the error. One whose load raises a signal by itself does not spin, and then no machine check
+    /// can interrupt it: the page has an error already, and a second one needs a CPU that reads it.
+    async fn consume(
+        &mut self,
+        spinner: &Spinner,
+        page: Page,
+        before_spin: Option<(usize, bool)>,
+    ) -> Result<Done, Trouble> {
+        match self.injector().consume(spinner, page.physical).await {
+            Err(error @ InjectError::NeverThere { .. }) => {
+                self.ask_victims(QUESTION).await?;
+                if self.told(&spinner.victim) == before_spin {
+                    return Err(error.into());
+                }
+                let bad = self.pmem_at(page).await?.badblocks;
+                let place = page.nvdimm.map(|(_, at)| at.0..at.0 + PAGE_SIZE);
+                let is_bad = place.zip(bad).is_some_and(|(place, bad)| {
+                    bad.iter()
+                        .any(|range| range.start.0 < place.end && place.start < range.start.0 + range.length)
+                });
+                Err(Trouble::Impossible(never_spun(&spinner.victim, is_bad)))
+            }
+            other => Ok(other?),
+        }
     }
 
     fn injector(&self) -> Injector<'_> {
@@ -359,6 +392,19 @@ impl Scene<'_> {
             })
             .collect()
     }
+}
+
+/// Why nobody could consume an error.
+fn never_spun(victim: &str, is_bad: bool) -> String {
+    let why = if is_bad {
+        ": the page is in the badblocks already, so that its fault fails"
+    } else {
+        ""
+    };
+    format!(
+        "no machine check can be consumed by {victim}: her own load raises a signal before any is injected{why}, and no CPU ever \
+         stands in her loop"
+    )
 }
 
 /// A way of injecting, as kernel people name it.
