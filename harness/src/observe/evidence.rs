@@ -255,7 +255,7 @@ pub struct Observation {
     pub badblocks: Vec<BadMemory>,
     /// The pages that the latest injection hit, each once, in order.
     pub injected: Vec<GuestPhysical>,
-    /// Where the pages of files that the case names lay before the first injection.
+    /// Where the pages of files that the case names lay before the first injection, or as soon after as that could be asked.
     pub layout: Layout,
     /// Where the pages of devices lie that the expectation names.
     pub devices: Layout,

@@ -61,6 +61,18 @@ impl Scene<'_> {
             })
             .await?;
         let injected = self.injected();
+        if wanted.badblocks.is_some() {
+            self.survey().await?;
+        }
+        for range in wanted.badblocks.iter().flatten() {
+            if let BadRange::File { file, .. } = range
+                && let Some(why) = self.unplaced.get(file.as_str())
+            {
+                return Err(Trouble::NotThere(format!(
+                    "the place of {file}, whose bad blocks are expected, cannot be asked: {why}"
+                )));
+            }
+        }
         Ok(Observation {
             victims: self.views(),
             notify_failure: probes::notify_calls(&trace),

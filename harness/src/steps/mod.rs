@@ -95,6 +95,8 @@ struct Scene<'a> {
     geometry: Option<Geometry>,
     blind: Blind,
     layout: Layout,
+    /// Files whose places could not be asked when that was tried last, and why not.
+    unplaced: BTreeMap<String, String>,
     /// The pages that the case has marked.
     marks: BTreeMap<String, Page>,
     /// The errors of the latest injection.
@@ -129,6 +131,7 @@ impl<'a> Scene<'a> {
             geometry: None,
             blind: Blind::default(),
             layout: Layout::new(),
+            unplaced: BTreeMap::new(),
             marks: BTreeMap::new(),
             latest: Vec::new(),
             unfinished: None,

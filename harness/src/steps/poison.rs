@@ -13,7 +13,7 @@ use crate::places::{Page, page_starts};
 use guest_agent::address::{FileOffset, FsOffset, GuestPhysical, PAGE_SIZE};
 use guest_agent::call::{
     AskAccounts, AskExtents, AskFacts, AskFlags, AskVictim, Covering, Handled, MarkLog, MarkTrace,
-    Outcome as Answer, PageAsked, PageFacts, ReadKernelFile, SpaceOwner, SpaceRecord, Stat,
+    Outcome as Answer, PageAsked, PageFacts, ReadKernelFile, Space, SpaceOwner, SpaceRecord, Stat,
 };
 use guest_agent::victim::{self as guest, Order, Reply};
 use testcases::{
@@ -351,7 +351,10 @@ impl Scene<'_> {
 
     /// Where the files lie that expectations about badblocks name, if that is not known yet. Asked before an injection:
     /// afterwards a filesystem that shut down answers nothing.
-    async fn survey(&mut self) -> Result<(), Trouble> {
+    ///
+    /// What cannot be asked now, as of a file on a filesystem that is not mounted, is no failure: only an expectation needs it,
+    /// and asks once more.
+    pub(super) async fn survey(&mut self) -> Result<(), Trouble> {
         let mut space = None;
         for (file, range) in self.bad_ranges() {
             // One that the case has not made yet is looked for before the next injection.
@@ -363,16 +366,39 @@ impl Scene<'_> {
                 if known.is_some_and(|pages| pages.contains_key(&at)) {
                     continue;
                 }
-                if space.is_none() {
-                    space = self.space().await?;
-                }
-                let (device, offset) = self.place_of_byte(space.as_ref(), &file, FileOffset(at)).await?;
-                let place = self.stack.place(device, offset)?;
+                let place = match self.place_in_memory(&mut space, &file, at).await {
+                    Ok(place) => place,
+                    Err(Trouble::Refused(refusal)) => {
+                        let why = format!("{} (errno {})", refusal.what, refusal.errno);
+                        self.unplaced.insert(file.as_str().to_owned(), why);
+                        break;
+                    }
+                    Err(Trouble::NotThere(why)) => {
+                        self.unplaced.insert(file.as_str().to_owned(), why);
+                        break;
+                    }
+                    Err(other) => return Err(other),
+                };
+                self.unplaced.remove(file.as_str());
                 let pages = self.layout.entry(file.as_str().to_owned()).or_default();
-                pages.insert(at, place.physical);
+                pages.insert(at, place);
             }
         }
         Ok(())
+    }
+
+    /// Where a byte of a file lies. Who owns what is asked once.
+    async fn place_in_memory(
+        &mut self,
+        space: &mut Option<Space>,
+        file: &FilePath,
+        at: u64,
+    ) -> Result<GuestPhysical, Trouble> {
+        if space.is_none() {
+            *space = self.space().await?;
+        }
+        let (device, offset) = self.place_of_byte(space.as_ref(), file, FileOffset(at)).await?;
+        Ok(self.stack.place(device, offset)?.physical)
     }
 
     /// The parts of files that expectations about badblocks name, page by page.
