@@ -53,6 +53,9 @@ async fn files_and_mounts() {
         ("mounts", |guest| {
             Box::pin(calls::mounts::are_changed_and_described(guest))
         }),
+        ("whereabouts", |guest| {
+            Box::pin(calls::mounts::are_where_the_kernel_says(guest))
+        }),
         ("space", |guest| {
             Box::pin(calls::space::has_an_owner_everywhere(guest))
         }),

@@ -112,7 +112,7 @@ fn what_is_never_so() {
         &[
             "8:34 `of` means nothing beside `kind` => take `of` away",
             "8:41 `at` means nothing beside `kind` => take `at` away",
-            "8:57 no `filesystem` is ever seen as `EIO` => choose one of `up`, `unmounted`, `shutdown corrupt-incore`",
+            "8:57 no `filesystem` is ever seen as `EIO` => choose one of `up`, `unmounted`, `detached`, `elsewhere`, `covered`, `shutdown corrupt-incore`",
         ],
     );
     in_finding(

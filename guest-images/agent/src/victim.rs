@@ -381,6 +381,10 @@ pub struct Mapped {
     pub offset: FileOffset,
     /// The file's inode number.
     pub inode: u64,
+    /// The number of the device that the file's filesystem is on, as [`crate::call::BlockDevice::number`].
+    pub device: u32,
+    /// `STATX_ATTR_DAX` of the file when it was mapped.
+    pub dax: bool,
 }
 
 /// A line that a victim prints.

@@ -139,7 +139,8 @@ fn filesystem(seen: &Filesystem, facts: &Facts) -> FilesystemAfter {
     let was_down =
         matches!(facts.filesystem, Before::Mounted(mounted) if mounted.state == MountState::ShutDown);
     match seen {
-        Filesystem::Up => FilesystemAfter::Up,
+        // What holds the device is the superblock, wherever it is mounted.
+        Filesystem::Up | Filesystem::Away(_) => FilesystemAfter::Up,
         Filesystem::Unmounted => FilesystemAfter::Unmounted,
         // Why it was so before is not this error's doing.
         Filesystem::ShutDown(_) if was_down => FilesystemAfter::ShutDown(None),

@@ -2,7 +2,7 @@
 //! What was seen, in the typed words of findings: by these a known issue names it.
 
 use super::checks::shutdown_reason;
-use crate::observe::evidence::{Access, AccessResult, Brought, Filesystem, Tried, VictimView};
+use crate::observe::evidence::{Access, AccessResult, Away, Brought, Filesystem, Tried, VictimView};
 use guest_agent::call::Contents;
 use guest_agent::victim::{Ended, Signal};
 use std::collections::BTreeMap;
@@ -101,6 +101,9 @@ pub(super) fn signal(seen: &Signal, victim: &VictimView) -> FindingValue {
 pub(super) fn filesystem(seen: &Filesystem) -> FindingValue {
     match seen {
         Filesystem::Up => FindingWord::Up.into(),
+        Filesystem::Away(Away::Detached) => FindingWord::Detached.into(),
+        Filesystem::Away(Away::Elsewhere(_)) => FindingWord::Elsewhere.into(),
+        Filesystem::Away(Away::Covered { .. }) => FindingWord::Covered.into(),
         Filesystem::Unmounted => FindingWord::Unmounted.into(),
         Filesystem::ShutDown(flags) => FindingValue::Shutdown(flags.and_then(shutdown_reason)),
     }

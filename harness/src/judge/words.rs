@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What was seen, in a kernel developer's words. They are for people alone: what a known issue names is in `values`.
 
-use crate::observe::evidence::{Access, AccessResult, Brought, Filesystem, Tried, VictimView};
+use crate::nvdimm::MOUNT_POINT;
+use crate::observe::evidence::{Access, AccessResult, Away, Brought, Filesystem, Tried, VictimView};
 use guest_agent::call::{Contents, Refusal};
 use guest_agent::victim::Signal;
 use testcases::{BusCode, Bytes, Errno, Place, SignalExpectation};
@@ -21,12 +22,25 @@ pub(super) fn refusal(refusal: &Refusal) -> String {
     format!("{} ({})", errno(refusal.errno), refusal.what)
 }
 
-pub(super) fn filesystem(seen: &Filesystem) -> String {
+pub(crate) fn filesystem(seen: &Filesystem) -> String {
     match seen {
         Filesystem::Up => "up".to_owned(),
         Filesystem::ShutDown(Some(flags)) => format!("shut down: {flags}"),
         Filesystem::ShutDown(None) => "shut down, and it did not say why".to_owned(),
+        Filesystem::Away(away) => self::away(away),
         Filesystem::Unmounted => "not mounted".to_owned(),
+    }
+}
+
+fn away(seen: &Away) -> String {
+    match seen {
+        Away::Detached => {
+            "detached: no mount leads to it, and its superblock lives on (umount -l, with a file of it open or mapped)".to_owned()
+        }
+        Away::Elsewhere(places) => format!("mounted at {}, and not at {MOUNT_POINT}", places.join(" and ")),
+        Away::Covered { kind, device } => {
+            format!("hidden at {MOUNT_POINT}, where {kind} ({device}) is mounted over it")
+        }
     }
 }
 

@@ -161,8 +161,7 @@ pub async fn still_dax(agent: &Agent) -> Result<Dax, NvdimmError> {
     }
 }
 
-/// Is this file DAX?
-pub async fn is_dax(agent: &Agent, path: String) -> Result<Outcome<Dax>, CallError> {
+async fn is_dax(agent: &Agent, path: String) -> Result<Outcome<Dax>, CallError> {
     let call = Stat { path, follow: true };
     Ok(match agent.call(call, QUESTION).await? {
         Outcome::Done(status) if status.dax => Outcome::Done(Dax::Proved),

@@ -16,7 +16,7 @@ mod stack;
 
 pub use character::make_devdax;
 pub use error::NvdimmError;
-pub use filesystem::{Dax, is_dax, lacking_for_mount, make_xfs, mount, prove_dax, still_dax};
+pub use filesystem::{Dax, lacking_for_mount, make_xfs, mount, prove_dax, still_dax};
 pub use ground::build;
 pub use locate::{BadMemory, Found, badblocks, resolve};
 pub use namespaces::make_fsdax;

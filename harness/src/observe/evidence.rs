@@ -326,10 +326,29 @@ pub struct VictimView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Filesystem {
-    /// Mounted and working.
+    /// Mounted at the mount point and working.
     Up,
-    /// Mounted and shut down; why, when XFS said so.
+    /// Shut down, wherever it is mounted; why, when XFS said so.
     ShutDown(Option<ShutdownFlags>),
-    /// Not mounted.
+    /// It works, and is not what one finds at the mount point.
+    Away(Away),
+    /// No superblock is on its device.
     Unmounted,
+}
+
+/// Where a filesystem is that one does not find at the mount point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Away {
+    /// Its superblock lives, and no mount leads to it.
+    Detached,
+    /// It is mounted at these places alone.
+    Elsewhere(Vec<String>),
+    /// Something is mounted over it.
+    Covered {
+        /// The other filesystem's name.
+        kind: String,
+        /// What mountinfo calls the other's source.
+        device: String,
+    },
 }

@@ -3,14 +3,16 @@
 
 use super::victims::spot;
 use super::{Scene, Trouble};
+use crate::judge::words;
 use crate::nvdimm::{self, Dax, MOUNT_POINT, NvdimmError, Part as Device, path_of};
 use crate::observe::evidence::StepEvidence;
 use crate::places::{Memory, Page, Part, Structure, Wanted, choose, data_at, page_starts, part, structure};
 use guest_agent::address::{FileOffset, FsOffset, GuestPhysical, PAGE_SIZE};
 use guest_agent::call::{
-    AskQuota, AskVictim, Geometry, Outcome as Answer, Space, SpaceMap, Stat, WOULD_WAIT,
+    AskQuota, AskVictim, Geometry, Outcome as Answer, Space, SpaceMap, Stat, WOULD_WAIT, Whereabouts,
 };
 use nix::errno::Errno;
+use std::fmt;
 use testcases::{CharacterDevice, FilePath, Mapped, MarkSpec, Place, Target, VictimPlace};
 
 /// The most pages that one injection may hit in turn.
@@ -92,9 +94,9 @@ impl Scene<'_> {
         }
     }
 
-    /// Who owns what; `None` when nothing is mounted, or it is shut down.
+    /// Who owns what; `None` when the filesystem is not at the mount point, or it is shut down.
     pub(super) async fn space(&self) -> Result<Option<Space>, Trouble> {
-        if !self.mounting.mounted {
+        if self.mount_state().await?.whereabouts != Whereabouts::Here {
             return Ok(None);
         }
         let at = MOUNT_POINT.to_owned();
@@ -142,10 +144,11 @@ impl Scene<'_> {
             follow: false,
         };
         match self.call(call).await? {
-            Answer::Done(status) => {
+            Answer::Done(status) if self.is_under_test(status.device) => {
                 self.names.number(file.as_str(), status.inode);
                 Ok(status.inode)
             }
+            Answer::Done(_) => Err(self.lies_elsewhere(path_of(file.as_str()))),
             Answer::Refused(refusal) => Err(Trouble::Refused(refusal)),
         }
     }
@@ -219,15 +222,38 @@ impl Scene<'_> {
         }
     }
 
+    /// A file that is not on the filesystem under test.
+    pub(super) fn lies_elsewhere(&self, what: impl fmt::Display) -> Trouble {
+        let device = self.stack.device();
+        Trouble::NotThere(format!(
+            "{what} lies on another filesystem than the one under test, which is on {device}"
+        ))
+    }
+
     /// Without DAX the page is one of the page cache, and everything that follows would be about something else; unless the
     /// case wants just that, and then it has to be so.
     async fn require_dax(&mut self, file: Option<&FilePath>, wanted: bool) -> Result<(), Trouble> {
+        let mount = self.mount_state().await?;
+        if mount.whereabouts != Whereabouts::Here {
+            let seen = words::filesystem(&self.filesystem_of(&mount).await?);
+            return Err(Trouble::NotThere(format!(
+                "a place in the filesystem under test, and that is {seen}"
+            )));
+        }
         let (dax, what) = match file {
             // What nothing has looked up since the mount must stay so: then the mount's own proof has to do.
             Some(file) if !self.names.is_untouched(file.as_str()) => {
                 let path = path_of(file.as_str());
-                match nvdimm::is_dax(&self.guest.agent, path.clone()).await? {
-                    Answer::Done(dax) => (dax, path),
+                let call = Stat {
+                    path: path.clone(),
+                    follow: true,
+                };
+                match self.call(call).await? {
+                    Answer::Done(status) if self.is_under_test(status.device) => {
+                        let dax = if status.dax { Dax::Proved } else { Dax::Absent };
+                        (dax, path)
+                    }
+                    Answer::Done(_) => return Err(self.lies_elsewhere(path)),
                     Answer::Refused(refusal) => return Err(Trouble::Refused(refusal)),
                 }
             }

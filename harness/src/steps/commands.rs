@@ -19,7 +19,10 @@ impl Scene<'_> {
         match operation {
             Operation::Repair => self.run(check(self.stack), REPAIR).await,
             Operation::Run(run) => {
-                let folder = if self.mounting.mounted { MOUNT_POINT } else { "/" };
+                let folder = match self.mount_state().await?.mounted {
+                    Some(_) => MOUNT_POINT,
+                    None => "/",
+                };
                 let time = run.timeout.duration();
                 self.run(in_shell(&run.command, folder, &self.variables()), time)
                     .await

@@ -12,7 +12,7 @@ use crate::oracle::facts::{
 };
 use guest_agent::address::{FileOffset, FsOffset, MappingOffset, PAGE_SIZE};
 use guest_agent::call::{
-    self, Covering, Geometry, Outcome as Answer, PageFacts, PageSize, SpaceOwner, SpaceRecord,
+    self, Covering, Geometry, Outcome as Answer, PageFacts, PageSize, SpaceOwner, SpaceRecord, Whereabouts,
 };
 use guest_agent::victim::Spot;
 use std::collections::BTreeMap;
@@ -25,6 +25,8 @@ pub(super) struct Beside<'a> {
     pub(super) names: &'a Names,
     pub(super) victims: &'a BTreeMap<String, Victim>,
     pub(super) mounting: &'a Mounting,
+    /// Whether the filesystem is shut down.
+    pub(super) shut_down: bool,
     /// The geometry of the latest mount, for when it cannot be asked any more.
     pub(super) geometry: Option<Geometry>,
     /// What lies below the filesystem.
@@ -50,14 +52,19 @@ pub(super) fn of_page(said: &call::Facts, page: Option<&PageFacts>, beside: &Bes
 }
 
 fn filesystem(said: &call::Facts, beside: &Beside<'_>) -> Filesystem {
-    let Some(mounted) = &said.mount.mounted else {
-        return Filesystem::Unmounted;
+    // The holder of the DAX device is the superblock, wherever it is mounted (fs/xfs/xfs_buf.c:xfs_alloc_buftarg).
+    let read_only = match &said.mount.whereabouts {
+        Whereabouts::Nowhere => return Filesystem::Unmounted,
+        Whereabouts::Detached => beside.mounting.options.split(',').any(|option| option == "ro"),
+        Whereabouts::Elsewhere(_) | Whereabouts::Covered(_) | Whereabouts::Here => {
+            said.mount.options.iter().any(|option| option == "ro")
+        }
     };
-    let state = if said.mount.shut_down {
+    let state = if beside.shut_down {
         MountState::ShutDown
     } else if beside.mounting.frozen {
         MountState::Frozen
-    } else if mounted.options.iter().any(|option| option == "ro") {
+    } else if read_only {
         MountState::ReadOnly
     } else {
         MountState::ReadWrite

@@ -7,14 +7,14 @@ use super::{PULSE, QUESTION, Scene, Trouble};
 use crate::guest::agent::CallError;
 use crate::nvdimm::{self, MOUNT_POINT, path_of};
 use crate::observe::evidence::{
-    End, EntryView, Evidence, FileView, Filesystem, Layout, Observation, StepEvidence, VictimView,
+    Away, End, EntryView, Evidence, FileView, Filesystem, Layout, Observation, StepEvidence, VictimView,
 };
 use crate::observe::{patterns, probes, watched};
 use crate::places::page_starts;
 use guest_agent::address::{FsOffset, GuestPhysical};
 use guest_agent::call::{
-    AskAccounts, AskExtents, AskMount, AskPageFlags, AskVictim, LogRecord, Outcome as Answer, PageFlags,
-    ReadLog, ReadTrace, ReadWatch, StartWatch, Stat, Watcher as GuestWatcher,
+    AskAccounts, AskExtents, AskPageFlags, AskVictim, LogRecord, MountState, Outcome as Answer, PageFlags,
+    ReadLog, ReadTrace, ReadWatch, StartWatch, Stat, Watcher as GuestWatcher, Whereabouts,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -300,16 +300,31 @@ impl Scene<'_> {
     }
 
     pub(super) async fn filesystem(&self) -> Result<Filesystem, Trouble> {
-        if !self.mounting.mounted {
-            return Ok(Filesystem::Unmounted);
+        let mount = self.mount_state().await?;
+        Ok(self.filesystem_of(&mount).await?)
+    }
+
+    /// The filesystem under test, from what the kernel says of its superblock and its mounts.
+    pub(super) async fn filesystem_of(&self, mount: &MountState) -> Result<Filesystem, CallError> {
+        let away = match &mount.whereabouts {
+            Whereabouts::Nowhere => return Ok(Filesystem::Unmounted),
+            Whereabouts::Here => None,
+            Whereabouts::Detached => Some(Away::Detached),
+            Whereabouts::Elsewhere(places) => Some(Away::Elsewhere(places.clone())),
+            Whereabouts::Covered(by) => Some(Away::Covered {
+                kind: by.kind.clone(),
+                device: by.device.clone(),
+            }),
+        };
+        if mount.shut_down != Some(false) {
+            let since = self.mounting.since;
+            let reason = probes::first_shutdown(&self.ask(ReadTrace { since }).await?);
+            // Of one that nothing leads into the trace alone can tell.
+            if mount.shut_down == Some(true) || reason.is_some() {
+                return Ok(Filesystem::ShutDown(reason));
+            }
         }
-        let at = MOUNT_POINT.to_owned();
-        if !self.call(AskMount { at }).await?.shut_down {
-            return Ok(Filesystem::Up);
-        }
-        let since = self.mounting.since;
-        let trace = self.ask(ReadTrace { since }).await?;
-        Ok(Filesystem::ShutDown(probes::first_shutdown(&trace)))
+        Ok(away.map_or(Filesystem::Up, Filesystem::Away))
     }
 
     pub(super) fn views(&self) -> BTreeMap<String, VictimView> {

@@ -23,7 +23,7 @@ use crate::observe::evidence::{
 use crate::observe::probes::{self, Blind};
 use crate::places::Page;
 use guest_agent::call::{
-    AskAccounts, AskMount, AskRegions, Call, Geometry, Hello, MarkLog, MarkTrace, Region,
+    AskAccounts, AskRegions, BlockDevice, Call, Geometry, Hello, MarkLog, MarkTrace, Region,
 };
 use guest_agent::victim::Ended;
 use mounts::Mounting;
@@ -31,7 +31,7 @@ use names::Names;
 use reports::StepRecord;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use testcases::{Action, Case, Expect, Step, describe};
+use testcases::{Action, Case, Expect, Step, Template, describe};
 use trouble::Trouble;
 pub(crate) use trouble::chain;
 use victims::Victim;
@@ -88,6 +88,8 @@ struct Scene<'a> {
     steps: Vec<StepEvidence>,
     victims: BTreeMap<String, Victim>,
     names: Names,
+    /// The device of the filesystem under test, as the kernel knew it when that was mounted last; none on a character device.
+    device: Option<BlockDevice>,
     mounting: Mounting,
     /// The NVDIMMs of the guest.
     nvdimms: Vec<Region>,
@@ -126,6 +128,7 @@ impl<'a> Scene<'a> {
             steps: Vec::new(),
             victims: BTreeMap::new(),
             names: Names::default(),
+            device: None,
             mounting: Mounting::of_template(&case.template),
             nvdimms: Vec::new(),
             geometry: None,
@@ -215,10 +218,10 @@ impl<'a> Scene<'a> {
         let started = self.call(probes::request()).await?;
         self.blind = Blind::from_unavailable(&started.unavailable);
         self.nvdimms = self.call(AskRegions {}).await?;
-        if self.mounting.mounted {
+        self.device = self.block_device().await?;
+        if matches!(self.case.template, Template::Xfs(_)) {
             self.mounting.dax = nvdimm::still_dax(&self.guest.agent).await?;
-            let at = nvdimm::MOUNT_POINT.to_owned();
-            self.geometry = self.call(AskMount { at }).await?.geometry;
+            self.geometry = self.mount_state().await?.geometry;
         }
         self.trace_since = self.call(MarkTrace {}).await?;
         self.log_since = self.call(MarkLog {}).await?;

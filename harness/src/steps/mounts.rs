@@ -3,18 +3,19 @@
 
 use super::operate::brought;
 use super::{OPERATION, Scene, Trouble};
+use crate::guest::agent::CallError;
 use crate::nvdimm::{self, Dax, MOUNT_POINT, NvdimmError};
 use crate::observe::evidence::{Brought, Tried};
 use guest_agent::call::{
-    AskMount, ChangeMount, GoingDown, MarkTrace, MountChange, Outcome as Answer, Unmount,
+    AskBlockDevice, AskMount, BlockDevice, ChangeMount, GoingDown, MarkTrace, MountChange, MountState,
+    Outcome as Answer, Unmount, Whereabouts,
 };
+use nix::errno::Errno;
 use testcases::{Flush, Operation, Template, Xfs};
 
-/// The filesystem under test, as far as the harness has a hand in it.
+/// The filesystem under test, as far as the harness has a hand in it. Whether it is there, and where, only the kernel knows.
 #[derive(Debug)]
 pub(super) struct Mounting {
-    /// Whether it is mounted.
-    pub(super) mounted: bool,
     /// Trace lines before the latest mount.
     pub(super) since: usize,
     /// The options of the latest mount.
@@ -28,12 +29,11 @@ pub(super) struct Mounting {
 impl Mounting {
     /// As a template leaves it.
     pub(super) fn of_template(template: &Template) -> Self {
-        let (mounted, options) = match template {
-            Template::Xfs(xfs) => (true, xfs.mount.clone()),
-            Template::Unmounted { .. } | Template::Devdax { .. } => (false, Xfs::default().mount),
+        let options = match template {
+            Template::Xfs(xfs) => xfs.mount.clone(),
+            Template::Unmounted { .. } | Template::Devdax { .. } => Xfs::default().mount,
         };
         Self {
-            mounted,
             since: 0,
             options,
             dax: Dax::Absent,
@@ -43,6 +43,29 @@ impl Mounting {
 }
 
 impl Scene<'_> {
+    /// Where the kernel says that the filesystem under test is.
+    pub(super) async fn mount_state(&self) -> Result<MountState, CallError> {
+        let at = MOUNT_POINT.to_owned();
+        let device = self.device.clone();
+        self.call(AskMount { at, device }).await
+    }
+
+    /// The device that a filesystem would be on, as the kernel knows it now; none where there is but a character device.
+    pub(super) async fn block_device(&self) -> Result<Option<BlockDevice>, Trouble> {
+        const NO_BLOCK_DEVICE: i32 = Errno::ENOTBLK as i32;
+        let path = self.stack.device().to_owned();
+        match self.call(AskBlockDevice { path }).await? {
+            Answer::Done(device) => Ok(Some(device)),
+            Answer::Refused(refusal) if refusal.errno == NO_BLOCK_DEVICE => Ok(None),
+            Answer::Refused(refusal) => Err(Trouble::Refused(refusal)),
+        }
+    }
+
+    /// Whether a file lies on the filesystem under test: the number of a device, as statx(2) tells it of the file.
+    pub(super) fn is_under_test(&self, device: u32) -> bool {
+        self.device.as_ref().is_some_and(|ours| ours.number == device)
+    }
+
     pub(super) async fn change_mount(&mut self, operation: &Operation) -> Result<Tried, Trouble> {
         match operation {
             Operation::Mount(spec) => self.mount(spec.options.clone()).await,
@@ -108,7 +131,6 @@ impl Scene<'_> {
         let at = MOUNT_POINT.to_owned();
         let answer = self.call(Unmount { at }).await?;
         if answer == Answer::Done(()) {
-            self.mounting.mounted = false;
             self.mounting.frozen = false;
         }
         Ok(brought(answer, |()| Brought::Nothing))
@@ -117,18 +139,23 @@ impl Scene<'_> {
     async fn mount(&mut self, options: Option<String>) -> Result<Tried, Trouble> {
         let options = options.unwrap_or_else(|| self.mounting.options.clone());
         let since = self.call(MarkTrace {}).await?;
+        let before = self.mount_state().await?.whereabouts;
         let answer = nvdimm::mount(&self.guest.agent, self.stack, &options, OPERATION).await?;
         if answer == Answer::Done(()) {
-            self.names.mounted();
+            // A superblock that was there all the time, bound elsewhere or detached, has forgotten nothing.
+            let fresh = before == Whereabouts::Nowhere;
+            if fresh {
+                self.names.mounted();
+            }
+            // One that was unbound and bound again may have another number.
+            self.device = self.block_device().await?;
             self.mounting = Mounting {
-                mounted: true,
-                since,
+                since: if fresh { since } else { self.mounting.since },
                 options,
                 dax: self.proof_of_dax().await?,
-                frozen: false,
+                frozen: self.mounting.frozen && !fresh,
             };
-            let at = MOUNT_POINT.to_owned();
-            if let geometry @ Some(_) = self.call(AskMount { at }).await?.geometry {
+            if let geometry @ Some(_) = self.mount_state().await?.geometry {
                 self.geometry = geometry;
             }
         }

@@ -164,9 +164,13 @@ impl Scene<'_> {
                 path: path_of(&path),
                 follow: false,
             };
-            // A filesystem that is shut down answers nothing; then the file can only be found by its extents.
-            if let Answer::Done(status) = self.call(call).await? {
-                self.names.number(&path, status.inode);
+            // A filesystem that is shut down answers nothing; then the file can only be found by its extents. What another
+            // one has under that name is not the file.
+            match self.call(call).await? {
+                Answer::Done(status) if self.is_under_test(status.device) => {
+                    self.names.number(&path, status.inode);
+                }
+                Answer::Done(_) | Answer::Refused(_) => {}
             }
         }
         Ok(())

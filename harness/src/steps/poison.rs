@@ -7,13 +7,14 @@ use super::victims::spot;
 use super::{OPERATION, QUESTION, Scene, Trouble};
 use crate::inject::{Done, InjectError, Injector, Spinner, by_madvise, told};
 use crate::nvdimm::{MOUNT_POINT, Part as Device, path_of};
-use crate::observe::evidence::{Hit, Injected, StepEvidence, Unfinished};
+use crate::observe::evidence::{Filesystem, Hit, Injected, StepEvidence, Unfinished};
 use crate::oracle::facts::{Facts, MAIN_THREAD, ThreadOf};
 use crate::places::{Page, page_starts};
 use guest_agent::address::{FileOffset, FsOffset, GuestPhysical, PAGE_SIZE};
 use guest_agent::call::{
     AskAccounts, AskExtents, AskFacts, AskFlags, AskVictim, Covering, Handled, MarkLog, MarkTrace,
-    Outcome as Answer, PageAsked, PageFacts, ReadKernelFile, Space, SpaceOwner, SpaceRecord, Stat,
+    MountState, Outcome as Answer, PageAsked, PageFacts, ReadKernelFile, Refusal, Space, SpaceOwner,
+    SpaceRecord, Stat, Whereabouts,
 };
 use guest_agent::victim::{self as guest, Order, Reply};
 use testcases::{
@@ -219,6 +220,7 @@ impl Scene<'_> {
         };
         let call = AskFacts {
             at: MOUNT_POINT.to_owned(),
+            device: self.device.clone(),
             pages: on_data.into_iter().collect(),
             paths: self.names.all().map(|(path, _)| path_of(path)).collect(),
         };
@@ -230,16 +232,16 @@ impl Scene<'_> {
         let rmapbt = self.geometry.is_none_or(|geometry| geometry.rmapbt);
         match (page.used, &mut seen) {
             (Some((_, offset)), _) if on_device => {
-                let records = vec![self.whole_device().await?];
+                let records = Answer::Done(vec![self.whole_device().await?]);
                 seen = Some(self.page_of_files(offset, page.physical, records, &said).await?);
             }
             // Who owns a block of the realtime device, and who maps it, only the files can tell.
             (Some((Device::Realtime, offset)), _) => {
-                let records = self.files_on(Device::Realtime).await?;
+                let records = self.owners_by_files(Device::Realtime, &said.mount).await?;
                 seen = Some(self.page_of_files(offset, page.physical, records, &said).await?);
             }
-            (_, Some(seen)) if !rmapbt && self.mounting.mounted && matches!(seen.owners, Answer::Done(_)) => {
-                seen.owners = Answer::Done(self.files_on(Device::Data).await?);
+            (_, Some(seen)) if !rmapbt && matches!(seen.owners, Answer::Done(_)) => {
+                seen.owners = self.owners_by_files(Device::Data, &said.mount).await?;
             }
             _ => {}
         }
@@ -247,6 +249,7 @@ impl Scene<'_> {
             names: &self.names,
             victims: &self.victims,
             mounting: &self.mounting,
+            shut_down: matches!(self.filesystem_of(&said.mount).await?, Filesystem::ShutDown(_)),
             geometry: self.geometry,
             stack: self.stack,
             pmem: self.pmem_at(page).await?,
@@ -289,6 +292,23 @@ impl Scene<'_> {
         )
     }
 
+    /// Who owns the blocks of a device, by the files of the case; refused where these cannot be reached by their names.
+    async fn owners_by_files(
+        &self,
+        device: Device,
+        mount: &MountState,
+    ) -> Result<Answer<Vec<SpaceRecord>>, Trouble> {
+        match mount.whereabouts {
+            Whereabouts::Here | Whereabouts::Nowhere => Ok(Answer::Done(self.files_on(device).await?)),
+            Whereabouts::Detached | Whereabouts::Elsewhere(_) | Whereabouts::Covered(_) => {
+                Ok(Answer::Refused(Refusal {
+                    what: format!("the extents of the case's files, which are not at {MOUNT_POINT}"),
+                    errno: nix::libc::ENOENT,
+                }))
+            }
+        }
+    }
+
     /// Where the case's files lie on a device, from their own extents: all that a filesystem without a reverse mapping can say.
     async fn files_on(&self, device: Device) -> Result<Vec<SpaceRecord>, Trouble> {
         let mut records = Vec::new();
@@ -323,9 +343,20 @@ impl Scene<'_> {
         &self,
         offset: FsOffset,
         physical: GuestPhysical,
-        records: Vec<SpaceRecord>,
+        owners: Answer<Vec<SpaceRecord>>,
         said: &guest_agent::call::Facts,
     ) -> Result<PageFacts, Trouble> {
+        let records = match owners {
+            Answer::Done(records) => records,
+            Answer::Refused(refusal) => {
+                return Ok(PageFacts {
+                    offset,
+                    physical,
+                    owners: Answer::Refused(refusal.clone()),
+                    mapped: Answer::Refused(refusal),
+                });
+            }
+        };
         let mut mapped = Vec::new();
         for (name, at) in coverings(offset, &records, said) {
             let call = AskVictim {

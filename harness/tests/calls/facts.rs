@@ -56,7 +56,7 @@ pub(crate) async fn change_nothing(guest: &Guest<'_>) {
     let facts = guest.facts(&pages, &files).await;
     println!("  {:#?}", facts.pages);
     println!("  {:?}", facts.in_core);
-    assert!(!facts.early_kill && facts.recovery && !facts.mount.shut_down);
+    assert!(!facts.early_kill && facts.recovery && facts.mount.shut_down == Some(false));
     let [page, gone, header] = &facts.pages[..] else {
         panic!("three pages were asked for");
     };
@@ -132,7 +132,7 @@ pub(crate) async fn change_nothing(guest: &Guest<'_>) {
         "  shut down: {:?} {:?} {:?}",
         down.pages[0].owners, down.pages[0].mapped, down.in_core
     );
-    assert!(down.mount.shut_down);
+    assert_eq!(down.mount.shut_down, Some(true));
     assert_eq!(
         (errno(&down.pages[0].owners), errno(&down.pages[0].mapped)),
         (libc::EIO, libc::EIO)

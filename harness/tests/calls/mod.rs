@@ -10,8 +10,9 @@ pub(crate) mod victims;
 
 use guest_agent::address::{FileOffset, FsOffset, MappingOffset, PAGE_SIZE};
 use guest_agent::call::{
-    AskFacts, AskPmem, AskVictim, Call, ChangeFile, Contents, Facts, FileChange, FileStatus, Fill, Hello,
-    Obeyed, OrderVictim, Outcome, PageAsked, ReadAt, Run, StartVictim, Stat, VictimStarted, VictimState,
+    AskBlockDevice, AskFacts, AskPmem, AskVictim, BlockDevice, Call, ChangeFile, Contents, Facts, FileChange,
+    FileStatus, Fill, Hello, Obeyed, OrderVictim, Outcome, PageAsked, ReadAt, Run, StartVictim, Stat,
+    VictimStarted, VictimState,
 };
 use guest_agent::victim::{Access, Ended, Order, Reply, Spot, Touch, VictimSpec};
 use harness::nvdimm::{self, MOUNT_POINT, Part, Place, Stack, path_of};
@@ -86,6 +87,12 @@ impl<'a> Guest<'a> {
         found.unwrap().place
     }
 
+    /// The filesystem's device, as the kernel names it.
+    pub(crate) async fn device(&self) -> BlockDevice {
+        let path = format!("/dev/{DEVICE}");
+        done(self.ask(AskBlockDevice { path }).await)
+    }
+
     pub(crate) async fn start(&self, spec: VictimSpec) -> VictimStarted {
         self.ask(StartVictim { spec }).await
     }
@@ -121,6 +128,7 @@ impl<'a> Guest<'a> {
         };
         let call = AskFacts {
             at: MOUNT_POINT.to_owned(),
+            device: Some(self.device().await),
             pages: pages.iter().map(asked).collect(),
             paths: files.iter().map(|file| path_of(file)).collect(),
         };

@@ -11,7 +11,9 @@
 //!   the harness knows of keeps it in core"; only a remount makes it certain.
 //! * GETFSMAP reads btrees of the filesystem's own, of which nobody is a victim.
 
-use super::{MountState, Outcome, PageEntry, PageSize, ProvedSize, SpaceRecord, VictimState, calls};
+use super::{
+    BlockDevice, MountState, Outcome, PageEntry, PageSize, ProvedSize, SpaceRecord, VictimState, calls,
+};
 use crate::address::{FsOffset, GuestPhysical};
 use crate::victim::{Mapped, Spot};
 use serde::{Deserialize, Serialize};
@@ -52,8 +54,8 @@ pub struct PageFacts {
     /// The same in the guest's memory.
     pub physical: GuestPhysical,
     /// Who owns a part of it, as GETFSMAP tells: the records of owners are not cut to the page, those of free space are.
-    /// Nobody, where 6.1 leaves out the last block of the device. Refused when the filesystem is not mounted (ENOTTY of
-    /// what is there instead) or is shut down (EIO).
+    /// Nobody, where 6.1 leaves out the last block of the device. Refused when nothing leads into the filesystem (ENOENT)
+    /// or it is shut down (EIO).
     pub owners: Outcome<Vec<SpaceRecord>>,
     /// The places at which living victims' mappings cover it, whether present or not; mappings of files on a realtime
     /// device never do. Refused when the extents of a mapped
@@ -126,6 +128,8 @@ calls! {
     AskFacts("ask-facts") -> Facts {
         /// The mount point.
         at: String,
+        /// The device of the filesystem; `None`: there is none.
+        device: Option<BlockDevice>,
         /// The pages.
         pages: Vec<PageAsked>,
         /// The files and directories that the case knows, of which it is to be told whether they are in core.

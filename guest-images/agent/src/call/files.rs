@@ -108,6 +108,9 @@ pub struct FileStatus {
     /// `STATX_ATTR_DAX`: its data is reached without the page cache, now. A kernel that does not know the attribute
     /// says no.
     pub dax: bool,
+    /// The number of the device that its filesystem is on, as [`super::BlockDevice::number`]; a filesystem without one has a
+    /// number of its own.
+    pub device: u32,
 }
 
 /// What kind of thing a path names.

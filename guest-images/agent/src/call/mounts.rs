@@ -35,27 +35,59 @@ pub enum GoingDown {
     NoLogFlush,
 }
 
+/// A block device, as the kernel names it where it tells of superblocks and mounts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockDevice {
+    /// Its number, as GETFSMAP has it (`include/linux/kdev_t.h:new_encode_dev`).
+    pub number: u32,
+    /// Its name, `pmem0p1` or `dm-0`: what a superblock on it is called by (`s_id`, `fs/super.c:setup_bdev_super`).
+    pub name: String,
+}
+
+/// Where the XFS on a device is, as seen from a mount point. What holds a DAX device, and is told of its errors, is the
+/// superblock, wherever it is mounted (`fs/xfs/xfs_buf.c:xfs_alloc_buftarg`, `fs_dax_get_by_bdev`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Whereabouts {
+    /// No superblock of XFS is on the device.
+    Nowhere,
+    /// There is a superblock (`/sys/fs/xfs/NAME`, which `fs/xfs/xfs_mount.c:xfs_mountfs` makes and `xfs_unmountfs` takes away),
+    /// and no mount of it: it was detached (`umount -l`) and something has it still open or mapped. One that is mounted in another
+    /// mount namespace looks the same.
+    Detached,
+    /// It is mounted at these places; none of them is the mount point.
+    Elsewhere(Vec<String>),
+    /// It is mounted at the mount point, and this one lies over it there.
+    Covered(Mounted),
+    /// It is what one finds at the mount point.
+    Here,
+}
+
 /// Answer to [`AskMount`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MountState {
-    /// The line of /proc/mounts; `None` when nothing is mounted there.
+    /// Where the filesystem of the device is.
+    pub whereabouts: Whereabouts,
+    /// What is mounted at the mount point, whatever that is; of several the one on top.
     pub mounted: Option<Mounted>,
-    /// Whether the filesystem there is shut down: XFS answers statx(2) of any inode with EIO then
-    /// (`fs/xfs/xfs_iops.c:xfs_vn_getattr`), without touching memory or disk.
-    pub shut_down: bool,
-    /// XFS_IOC_FSGEOMETRY; `None` when nothing is mounted, it is not XFS, or it is shut down (no directory can be opened
-    /// then).
+    /// The options of the filesystem of the device, wherever it is mounted; none where it is nowhere, or detached.
+    pub options: Vec<String>,
+    /// Whether that filesystem is shut down: XFS answers statx(2) of any inode with EIO then
+    /// (`fs/xfs/xfs_iops.c:xfs_vn_getattr`), without touching memory or disk. `None` when there is nothing by which it could be
+    /// asked: it is nowhere, or detached and neither a victim nor the agent has a file of it.
+    pub shut_down: Option<bool>,
+    /// XFS_IOC_FSGEOMETRY; `None` when it is nowhere, cannot be reached, or is shut down (nothing can be opened then).
     pub geometry: Option<Geometry>,
 }
 
-/// A line of /proc/mounts.
+/// A mount, as /proc/self/mountinfo has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mounted {
     /// The device.
     pub device: String,
     /// The filesystem's name.
     pub kind: String,
-    /// All options that are in force, as the kernel spells them.
+    /// All options that are in force, as the kernel spells them: the mount's own, then the filesystem's.
     pub options: Vec<String>,
 }
 
@@ -201,10 +233,18 @@ calls! {
         change: MountChange,
     }
 
-    /// How is it mounted?
+    /// Which block device is this? Refused with ENOTBLK when the path leads to none.
+    AskBlockDevice("ask-block-device") -> Outcome<BlockDevice> {
+        /// `/dev/pmem0`, `/dev/mapper/…`.
+        path: String,
+    }
+
+    /// Where is the filesystem of this device, and how is it mounted?
     AskMount("ask-mount") -> MountState {
         /// The mount point.
         at: String,
+        /// The device; `None`: there is none that could hold a filesystem.
+        device: Option<BlockDevice>,
     }
 
     /// Who owns which piece of the filesystem: geometry and all of GETFSMAP. Refused with [`WOULD_WAIT`] while the device below is

@@ -10,12 +10,12 @@ use super::victims::{Victim, Victims};
 use super::{files, mounts, space};
 use guest_agent::address::{FsOffset, GuestPhysical, MappingOffset, PAGE_SIZE};
 use guest_agent::call::{
-    AskFacts, Covering, Extent, Facts, Failure, FileStatus, InCore, Outcome, PageFacts, WhyInCore,
+    AskFacts, Covering, Extent, Facts, Failure, FileStatus, InCore, Outcome, PageFacts, Refusal, WhyInCore,
 };
 use guest_agent::victim::{Mapped, Spot};
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 
 /// Everything at once.
@@ -25,16 +25,18 @@ pub(crate) fn gather(
     held: &Held,
     trace: &Trace,
 ) -> Result<Facts, Failure> {
-    let mount = mounts::state(&call.at)?;
+    let number = call.device.as_ref().map(|device| device.number);
+    let seen = mounts::state(&call.at, call.device.as_ref(), |device| {
+        ways_in(victims, held, device)
+    })?;
     let all = victims.all();
     let mut facts = BTreeMap::new();
     for (name, victim) in &all {
         facts.insert(name.clone(), victim.facts(trace)?);
     }
-    let filesystem = mounts::device(&call.at)?;
     let mut places = Vec::new();
     for (name, victim) in &all {
-        places.extend(places_of(name, victim, filesystem)?);
+        places.extend(places_of(name, victim, number)?);
     }
     let extents = match places.iter().map(extents_of).collect::<Tried<Vec<_>>>() {
         Ok(extents) => Ok(extents),
@@ -50,18 +52,40 @@ pub(crate) fn gather(
         pages.push(PageFacts {
             offset,
             physical,
-            owners: outcome(space::owners(&call.at, offset))?,
+            owners: match &seen.way_in {
+                Some(path) => outcome(space::owners(path, offset))?,
+                None => Outcome::Refused(Refusal {
+                    what: "GETFSMAP: nothing leads into the filesystem".to_owned(),
+                    errno: libc::ENOENT,
+                }),
+            },
             mapped,
         });
     }
     Ok(Facts {
-        mount,
+        mount: seen.state,
         early_kill: knob("memory_failure_early_kill")?,
         recovery: knob("memory_failure_recovery")?,
         pages,
         victims: facts,
-        in_core: in_core(call, held, &places, filesystem),
+        in_core: in_core(call, held, &places, number),
     })
+}
+
+/// What leads into the filesystem of a device when no mount does: the files of it that living victims map, and those that the
+/// agent holds open.
+pub(crate) fn ways_in(victims: &Victims, held: &Held, device: u32) -> Result<Vec<String>, Failure> {
+    let mut ways = Vec::new();
+    for (name, victim) in &victims.all() {
+        let places = places_of(name, victim, Some(device))?;
+        ways.extend(places.into_iter().map(|place| place.file));
+    }
+    let files = held.files();
+    let ours = files
+        .values()
+        .filter(|file| of_filesystem(file.as_fd(), Some(device)).is_some());
+    ways.extend(ours.map(|file| format!("/proc/self/fd/{}", file.as_raw_fd())));
+    Ok(ways)
 }
 
 fn knob(name: &str) -> Result<bool, Failure> {
@@ -210,7 +234,7 @@ fn in_core(call: &AskFacts, held: &Held, places: &[Place], filesystem: Option<u3
         }
     }
     for place in places {
-        let dax = file::status(&place.file, true).ok().map(|status| status.file.dax);
+        let dax = file::status(&place.file, true).ok().map(|status| status.dax);
         add(place.mapped.inode, dax, WhyInCore::Mapped(place.victim.clone()));
     }
     found
@@ -219,7 +243,7 @@ fn in_core(call: &AskFacts, held: &Held, places: &[Place], filesystem: Option<u3
 /// What an open file is, if it is of this filesystem. One that is shut down does not say.
 fn of_filesystem(open: BorrowedFd<'_>, filesystem: Option<u32>) -> Option<FileStatus> {
     let status = file::status_of(open).ok()?;
-    (Some(status.device) == filesystem).then_some(status.file)
+    (Some(status.device) == filesystem).then_some(status)
 }
 
 #[cfg(test)]
@@ -251,6 +275,8 @@ mod tests {
             length,
             offset: FileOffset(offset),
             inode: 131,
+            device: 0x1_0300,
+            dax: true,
         };
         let page = FsOffset(0x80_2000);
         assert_eq!(

@@ -144,8 +144,7 @@ pub(crate) fn fragment(path: &str, extents: u32, what: Fill) -> Tried<()> {
 
 /// statx(2).
 pub(crate) fn status(path: &str, follow: bool) -> Tried<FileStatus> {
-    let status = file::status(path, follow).of("statx", path)?;
-    Ok(status.file)
+    file::status(path, follow).of("statx", path)
 }
 
 /// All extents.
@@ -272,7 +271,7 @@ pub(crate) fn copy(ranges: &FileRanges) -> Tried<u64> {
 pub(crate) fn set_flags(path: &str, change: guest_agent::call::FlagChange) -> Tried<()> {
     let file = open(path)?;
     let mut flags = file::flags(file.as_fd()).of("FS_IOC_FSGETXATTR", path)?;
-    let kind = file::status_of(file.as_fd()).of("statx", path)?.file.kind;
+    let kind = file::status_of(file.as_fd()).of("statx", path)?.kind;
     let (hint, realtime) = if kind == FileKind::Directory {
         (FsXattr::EXTENT_SIZE_INHERIT, FsXattr::RT_INHERIT)
     } else {

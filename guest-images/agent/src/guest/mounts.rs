@@ -4,12 +4,19 @@
 use super::error::{Call, Doing, Tried, failure};
 use super::files;
 use super::sys::{file, xfs};
-use guest_agent::call::{Failure, Geometry, GoingDown, Mount, MountChange, MountState, Mounted, QuotaInodes};
+use guest_agent::call::{
+    BlockDevice, Failure, Geometry, GoingDown, Mount, MountChange, MountState, Mounted, QuotaInodes,
+    Whereabouts,
+};
 use nix::mount::{MntFlags, MsFlags, mount as mount_it, umount2};
 use std::fs;
-use std::os::fd::AsFd;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
 
-const MOUNTS: &str = "/proc/mounts";
+/// A folder for every superblock of XFS (`fs/xfs/xfs_super.c:init_xfs_fs`), by the device's name.
+const SUPERBLOCKS: &str = "/sys/fs/xfs";
 const MOUNT_INFO: &str = "/proc/self/mountinfo";
 
 /// The options that are flags of mount(2), as mount(8) spells them; the others are the filesystem's own.
@@ -90,51 +97,183 @@ pub(crate) fn change(at: &str, change: &MountChange) -> Tried<()> {
     }
 }
 
-/// How it is mounted, and what it is.
-pub(crate) fn state(at: &str) -> Result<MountState, Failure> {
-    let table = fs::read_to_string(MOUNTS).doing(MOUNTS)?;
-    let mounted = find(&table, at);
-    let shut_down = match file::status(at, true) {
-        _ if mounted.is_none() => false,
-        Ok(_) => false,
-        Err(error) if error.raw_os_error() == Some(libc::EIO) => true,
-        Err(error) => return Err(failure(format_args!("statx {at}: {error}"))),
-    };
-    let is_xfs = mounted.as_ref().is_some_and(|mounted| mounted.kind == "xfs");
-    let geometry = if is_xfs && !shut_down {
-        let root = fs::File::open(at).doing(at)?;
-        Some(described(
-            &xfs::geometry(root.as_fd()).doing(format_args!("XFS_IOC_FSGEOMETRY of {at}"))?,
-        ))
-    } else {
-        None
-    };
-    Ok(MountState {
-        mounted,
-        shut_down,
-        geometry,
+/// Which block device a path leads to.
+pub(crate) fn block_device(path: &str) -> Tried<BlockDevice> {
+    let found = fs::metadata(path).of("stat", path)?;
+    if !found.file_type().is_block_device() {
+        return Err(io::Error::from_raw_os_error(libc::ENOTBLK)).of("stat", path);
+    }
+    let (major, minor) = (libc::major(found.rdev()), libc::minor(found.rdev()));
+    let link = format!("/sys/dev/block/{major}:{minor}");
+    let folder = fs::read_link(&link).of("readlink", &link)?;
+    Ok(BlockDevice {
+        number: file::encoded(major, minor),
+        name: folder
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
     })
 }
 
-/// The number of the device that is mounted there, as GETFSMAP has it. Unlike stat(2), this works after a shutdown.
-pub(crate) fn device(at: &str) -> Result<Option<u32>, Failure> {
-    let table = fs::read_to_string(MOUNT_INFO).doing(MOUNT_INFO)?;
-    Ok(device_in(&table, at))
+/// Where a filesystem is, and what it is.
+pub(crate) struct Seen {
+    pub(crate) state: MountState,
+    /// A path by which a file of it can be opened; `None` where nothing leads into it.
+    pub(crate) way_in: Option<String>,
 }
 
-/// "id parent major:minor root mount-point …" (`Documentation/filesystems/proc.rst`, 3.5).
-fn device_in(table: &str, at: &str) -> Option<u32> {
-    table
-        .lines()
-        .filter_map(|line| {
-            let words: Vec<&str> = line.split(' ').collect();
-            let [_, _, device, _, place, ..] = words[..] else {
-                return None;
-            };
-            let (major, minor) = device.split_once(':')?;
-            (unescaped(place) == at).then_some(file::encoded(major.parse().ok()?, minor.parse().ok()?))
+/// Where the filesystem of a device is, and what it is. What else could lead into one that no mount leads to, `others` finds.
+pub(crate) fn state(
+    at: &str,
+    device: Option<&BlockDevice>,
+    others: impl FnOnce(u32) -> Result<Vec<String>, Failure>,
+) -> Result<Seen, Failure> {
+    let table = fs::read_to_string(MOUNT_INFO).doing(MOUNT_INFO)?;
+    let table: Vec<Line> = table.lines().filter_map(Line::parse).collect();
+    // The mount point may not have been made yet.
+    let on_top = mount_id(at).ok();
+    let whereabouts = match device {
+        Some(device) => {
+            let superblock = Path::new(SUPERBLOCKS)
+                .join(&device.name)
+                .try_exists()
+                .doing(SUPERBLOCKS)?;
+            whereabouts(&table, at, on_top, device.number, superblock)
+        }
+        None => Whereabouts::Nowhere,
+    };
+    let ours: Vec<&Line> = table
+        .iter()
+        .filter(|line| device.is_some_and(|device| line.is_xfs_of(device.number)))
+        .collect();
+    let way_in = match (&whereabouts, device) {
+        (Whereabouts::Nowhere, _) | (_, None) => None,
+        (Whereabouts::Here, _) => Some(at.to_owned()),
+        (Whereabouts::Detached | Whereabouts::Elsewhere(_) | Whereabouts::Covered(_), Some(device)) => {
+            // What is mounted over one of them, or over a directory above it, hides it.
+            let mut seen = ours
+                .iter()
+                .filter(|line| mount_id(&line.place).is_ok_and(|id| id == line.id));
+            match seen.next() {
+                Some(line) => Some(line.place.clone()),
+                None => others(device.number)?.into_iter().next(),
+            }
+        }
+    };
+    let shut_down = way_in.as_deref().map(is_shut_down).transpose()?;
+    let geometry = match (&way_in, shut_down) {
+        (Some(path), Some(false)) => {
+            let file = fs::File::open(path).doing(path)?;
+            let shape = xfs::geometry(file.as_fd()).doing(format_args!("XFS_IOC_FSGEOMETRY of {path}"))?;
+            Some(described(&shape))
+        }
+        _ => None,
+    };
+    let mounted = on_top
+        .and_then(|id| table.iter().find(|line| line.id == id && line.place == at))
+        .map(|line| line.mounted.clone());
+    Ok(Seen {
+        state: MountState {
+            whereabouts,
+            mounted,
+            options: ours
+                .first()
+                .map_or(Vec::new(), |line| line.superblock_options.clone()),
+            shut_down,
+            geometry,
+        },
+        way_in,
+    })
+}
+
+fn is_shut_down(path: &str) -> Result<bool, Failure> {
+    match file::status(path, true) {
+        Ok(_) => Ok(false),
+        Err(error) if error.raw_os_error() == Some(libc::EIO) => Ok(true),
+        Err(error) => Err(failure(format_args!("statx {path}: {error}"))),
+    }
+}
+
+/// The mount that a path leads to, as mountinfo numbers it. Nothing of the filesystem is read: a path ends at the root of
+/// what is mounted there, which is in core, also after a shutdown.
+fn mount_id(path: &str) -> io::Result<u64> {
+    let opened = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_PATH)
+        .open(path)?;
+    let about = fs::read_to_string(format!("/proc/self/fdinfo/{}", opened.as_raw_fd()))?;
+    // "mnt_id:\t35" (`fs/proc/fd.c:seq_show`).
+    let number = about.lines().find_map(|line| line.strip_prefix("mnt_id:"));
+    number
+        .and_then(|number| number.trim().parse().ok())
+        .ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))
+}
+
+/// Where an XFS on this device is, if it has a superblock; `on_top` is the mount that the mount point leads to.
+fn whereabouts(table: &[Line], at: &str, on_top: Option<u64>, device: u32, superblock: bool) -> Whereabouts {
+    let ours = || table.iter().filter(|line| line.is_xfs_of(device));
+    let there = |line: &&Line| line.place == at && line.root == "/";
+    let top = table
+        .iter()
+        .find(|line| Some(line.id) == on_top && line.place == at);
+    match top {
+        Some(top) if top.is_xfs_of(device) && top.root == "/" => Whereabouts::Here,
+        Some(top) if ours().any(|line| there(&line)) => Whereabouts::Covered(top.mounted.clone()),
+        _ if ours().next().is_some() => {
+            Whereabouts::Elsewhere(ours().map(|line| line.place.clone()).collect())
+        }
+        _ if superblock => Whereabouts::Detached,
+        _ => Whereabouts::Nowhere,
+    }
+}
+
+/// A line of mountinfo: "id parent major:minor root mount-point options [tag…] - type source superblock-options"
+/// (`Documentation/filesystems/proc.rst`, 3.5).
+struct Line {
+    id: u64,
+    device: u32,
+    /// What of the filesystem is mounted.
+    root: String,
+    place: String,
+    mounted: Mounted,
+    superblock_options: Vec<String>,
+}
+
+impl Line {
+    fn parse(line: &str) -> Option<Self> {
+        let (own, rest) = line.split_once(" - ")?;
+        let mut own = own.split(' ');
+        let (id, _parent, device) = (own.next()?, own.next()?, own.next()?);
+        let (root, place, options) = (own.next()?, own.next()?, own.next()?);
+        let mut rest = rest.split(' ');
+        let (kind, source, superblock_options) = (rest.next()?, rest.next()?, rest.next()?);
+        let (major, minor) = device.split_once(':')?;
+        let list = |options: &str| options.split(',').map(unescaped).collect::<Vec<String>>();
+        let superblock_options = list(superblock_options);
+        let mut all = list(options);
+        for option in &superblock_options {
+            if !all.contains(option) {
+                all.push(option.clone());
+            }
+        }
+        Some(Self {
+            id: id.parse().ok()?,
+            device: file::encoded(major.parse().ok()?, minor.parse().ok()?),
+            root: unescaped(root),
+            place: unescaped(place),
+            mounted: Mounted {
+                device: unescaped(source),
+                kind: kind.to_owned(),
+                options: all,
+            },
+            superblock_options,
         })
-        .next_back()
+    }
+
+    fn is_xfs_of(&self, device: u32) -> bool {
+        self.device == device && self.mounted.kind == "xfs"
+    }
 }
 
 fn described(geometry: &xfs::Geometry) -> Geometry {
@@ -152,23 +291,6 @@ fn described(geometry: &xfs::Geometry) -> Geometry {
         reflink: geometry.flags & xfs::Geometry::REFLINK != 0,
         flags: geometry.flags,
     }
-}
-
-/// The line of /proc/mounts for a mount point. Of several the last one is on top.
-fn find(table: &str, at: &str) -> Option<Mounted> {
-    table
-        .lines()
-        .filter_map(|line| {
-            let mut words = line.split(' ');
-            let (device, place) = (words.next()?, words.next()?);
-            let (kind, options) = (words.next()?, words.next()?);
-            (unescaped(place) == at).then(|| Mounted {
-                device: unescaped(device),
-                kind: kind.to_owned(),
-                options: options.split(',').map(unescaped).collect(),
-            })
-        })
-        .next_back()
 }
 
 /// Blanks and the like are written as `\040` there (`fs/proc_namespace.c:mangle`).
@@ -212,21 +334,91 @@ mod tests {
         assert_eq!(flags_of(""), (MsFlags::empty(), String::new()));
     }
 
+    const TABLE: &str = "21 1 0:19 / / rw - rootfs rootfs rw\n\
+                         35 21 259:1 / /mnt rw,relatime shared:1 - xfs /dev/pmem0p1 rw,dax=always\n\
+                         36 21 0:25 / /with\\040blank rw - tmpfs none rw\n";
+    const DEVICE: u32 = 0x1_0301;
+
+    fn table(more: &str) -> Vec<Line> {
+        let text = format!("{TABLE}{more}");
+        text.lines().filter_map(Line::parse).collect()
+    }
+
     #[test]
-    fn the_mount_on_top_counts() {
-        let table = "/dev/pmem0 /mnt xfs rw,relatime 0 0\n\
-                     tmpfs /with\\040blank tmpfs rw 0 0\n\
-                     /dev/pmem1 /mnt xfs ro,dax=always 0 0\n";
-        let top = find(table, "/mnt").unwrap();
+    fn a_mount_is_read_with_the_options_of_both() {
+        let table = table("");
+        assert_eq!(table.len(), 3);
+        let mounted = &table[1].mounted;
+        assert_eq!(mounted.options, ["rw", "relatime", "dax=always"]);
         assert_eq!(
-            (top.device.as_str(), top.options),
-            ("/dev/pmem1", vec!["ro".to_owned(), "dax=always".to_owned()])
+            (mounted.device.as_str(), mounted.kind.as_str()),
+            ("/dev/pmem0p1", "xfs")
         );
-        assert_eq!(find(table, "/with blank").unwrap().kind, "tmpfs");
-        assert_eq!(find(table, "/m"), None);
-        let table = "21 1 0:19 / / rw - rootfs rootfs rw\n\
-                     35 21 259:1 / /mnt rw,relatime shared:1 - xfs /dev/pmem0p1 rw\n";
-        assert_eq!(device_in(table, "/mnt"), Some(0x1_0301));
-        assert_eq!(device_in(table, "/mn"), None);
+        assert_eq!(table[1].superblock_options, ["rw", "dax=always"]);
+        assert_eq!(table[2].place, "/with blank");
+    }
+
+    #[test]
+    fn a_filesystem_is_where_the_kernel_says() {
+        let find = |more: &str, top| whereabouts(&table(more), "/mnt", Some(top), DEVICE, true);
+        assert_eq!(find("", 35), Whereabouts::Here);
+        // The very same once more on top of itself.
+        let again = "40 35 259:1 / /mnt rw - xfs /dev/pmem0p1 rw\n";
+        assert_eq!(find(again, 40), Whereabouts::Here);
+        // Which of them is on top the path tells, not the order of the lines.
+        let other = "40 35 0:30 / /mnt rw - tmpfs none rw\n";
+        let Whereabouts::Covered(by) = find(other, 40) else {
+            panic!("a tmpfs lies over it");
+        };
+        assert_eq!(by.kind, "tmpfs");
+        assert_eq!(find(other, 35), Whereabouts::Here);
+        // A directory of it is not the whole of it.
+        let part = "40 35 259:1 /d /mnt rw - xfs /dev/pmem0p1 rw\n";
+        assert!(matches!(find(part, 40), Whereabouts::Covered(_)));
+    }
+
+    #[test]
+    fn a_filesystem_without_its_mount_point_is_there_as_long_as_its_superblock_is() {
+        let without = |more: &str| -> Vec<Line> {
+            let lines = TABLE.lines().chain(more.lines());
+            lines
+                .filter(|line| !line.starts_with("35 "))
+                .filter_map(Line::parse)
+                .collect()
+        };
+        let find = |more: &str, superblock| whereabouts(&without(more), "/mnt", Some(21), DEVICE, superblock);
+        assert_eq!(find("", true), Whereabouts::Detached);
+        assert_eq!(find("", false), Whereabouts::Nowhere);
+        let bound = "40 21 259:1 / /tmp/m rw - xfs /dev/pmem0p1 rw\n";
+        assert_eq!(
+            find(bound, true),
+            Whereabouts::Elsewhere(vec!["/tmp/m".to_owned()])
+        );
+        // Whatever else is there in its place, and whatever else is on that device.
+        let replaced = "40 21 0:30 / /mnt rw - tmpfs none rw\n";
+        assert_eq!(
+            whereabouts(&without(replaced), "/mnt", Some(40), DEVICE, false),
+            Whereabouts::Nowhere
+        );
+        let ext4 = "40 21 259:1 / /mnt rw - ext4 /dev/pmem0p1 rw\n";
+        assert_eq!(
+            whereabouts(&without(ext4), "/mnt", Some(40), DEVICE, false),
+            Whereabouts::Nowhere
+        );
+    }
+
+    #[test]
+    fn a_path_tells_its_mount() {
+        let table = fs::read_to_string(MOUNT_INFO).unwrap();
+        let table: Vec<Line> = table.lines().filter_map(Line::parse).collect();
+        let proc = mount_id("/proc").unwrap();
+        assert_eq!(
+            table
+                .iter()
+                .find(|line| line.id == proc)
+                .map(|line| line.place.as_str()),
+            Some("/proc")
+        );
+        assert!(mount_id("/this/is/nowhere").is_err());
     }
 }

@@ -11,8 +11,8 @@ use super::{
     space, sys,
 };
 use guest_agent::call::{
-    AskAccounts, AskExtents, AskFacts, AskFlags, AskLacking, AskMount, AskPageFlags, AskPmem, AskQuota,
-    AskRegions, AskVictim, AwaitHandled, Call, ChangeFile, ChangeMount, CopyRange, Dedupe, Failure,
+    AskAccounts, AskBlockDevice, AskExtents, AskFacts, AskFlags, AskLacking, AskMount, AskPageFlags, AskPmem,
+    AskQuota, AskRegions, AskVictim, AwaitHandled, Call, ChangeFile, ChangeMount, CopyRange, Dedupe, Failure,
     ForkVictim, GetXattr, Hello, Inject, MarkLog, MarkTrace, Mount, OrderVictim, ReadAt, ReadDirectory,
     ReadKernelFile, ReadLink, ReadLog, ReadTrace, ReadWatch, ReleaseVictim, Request, Resolve, Response,
     Resumed, Run, SpaceMap, StartTrace, StartVictim, StartWatch, Stat, StopWatch, Unmount, VisitCpus,
@@ -140,7 +140,13 @@ impl Guest {
             ChangeMount::NAME => served(request, |ChangeMount { at, change }| {
                 outcome(mounts::change(&at, &change))
             }),
-            AskMount::NAME => served(request, |AskMount { at }| mounts::state(&at)),
+            AskBlockDevice::NAME => served(request, |AskBlockDevice { path }| {
+                outcome(mounts::block_device(&path))
+            }),
+            AskMount::NAME => served(request, |AskMount { at, device }| {
+                let others = |number| facts::ways_in(&self.victims, &self.held, number);
+                mounts::state(&at, device.as_ref(), others).map(|seen| seen.state)
+            }),
             SpaceMap::NAME => served(request, |SpaceMap { at }| outcome(space::map(&at))),
             AskQuota::NAME => served(request, |AskQuota { device }| outcome(mounts::quota(&device))),
             Inject::NAME => served(request, |Inject { by }| outcome(inject::inject(&by))),

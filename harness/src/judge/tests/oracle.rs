@@ -2,6 +2,7 @@
 //! The oracle beside the case: what it says counts like an expectation of the case's own.
 
 use super::truth::*;
+use crate::observe::evidence::Away;
 
 fn with_after(change: impl FnOnce(&mut After)) -> Evidence {
     let mut evidence = truth();
@@ -367,4 +368,10 @@ fn an_injection_that_was_refused_is_never_overlooked() {
     let spoken =
         expecting(|state| state.injector = Some(testcases::CallResult::Error("EUCLEAN".parse().unwrap())));
     assert_eq!(unspoken(&refused(false), &spoken), None);
+}
+
+#[test]
+fn what_holds_the_device_is_the_superblock_wherever_it_is_mounted() {
+    let detached = with_after(|after| after.filesystem = Filesystem::Away(Away::Detached));
+    assert_passes(&case(), &detached);
 }

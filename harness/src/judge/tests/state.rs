@@ -2,7 +2,7 @@
 //! Page tables, accounts, files, the injector.
 
 use super::truth::*;
-use crate::observe::evidence::{EntryView, FileView};
+use crate::observe::evidence::{Away, EntryView, FileView};
 use guest_agent::call::{Extent, FileKind, FileStatus, PageFlags};
 use testcases::{Bytes, CallResult, Count, FileState, FilesystemState, PageFlag, Place, Sharing};
 
@@ -75,6 +75,31 @@ fn a_filesystem_may_be_unmounted() {
     assert_only(&case, &truth(), "not mounted");
 }
 
+/// One that lives on behind its mount point is neither up, for whoever goes there, nor gone.
+#[test]
+fn a_filesystem_may_be_away_from_its_mount_point() {
+    for (away, words) in [
+        (Away::Detached, "detached"),
+        (
+            Away::Elsewhere(vec!["/tmp/m".to_owned()]),
+            "mounted at /tmp/m, and not at /mnt",
+        ),
+        (
+            Away::Covered {
+                kind: "tmpfs".to_owned(),
+                device: "none".to_owned(),
+            },
+            "hidden at /mnt, where tmpfs (none) is mounted over it",
+        ),
+    ] {
+        let seen = with_state(|state| state.filesystem = Filesystem::Away(away.clone()));
+        for expected in [FilesystemState::Up, FilesystemState::Unmounted] {
+            let case = expecting(|state| state.filesystem = Some(expected));
+            assert_only(&case, &seen, words);
+        }
+    }
+}
+
 #[test]
 fn corrupted_memory_is_accounted() {
     let case = expecting(|state| state.hardware_corrupted = Some(Bytes(4096)));
@@ -130,6 +155,7 @@ fn there(extents: Vec<Extent>) -> FileView {
             links: 1,
             blocks: 16,
             dax: true,
+            device: 0x1_0300,
         },
         extents: Some(extents),
     }

@@ -83,15 +83,19 @@ fn said(change: impl FnOnce(&mut call::Facts)) -> call::Facts {
         length: 0x20_0000,
         offset: FileOffset(0),
         inode: INODE,
+        device: 0x1_0300,
+        dax: true,
     };
     let mut said = call::Facts {
         mount: SaidMount {
+            whereabouts: Whereabouts::Here,
             mounted: Some(SaidMounted {
                 device: "/dev/pmem0".to_owned(),
                 kind: "xfs".to_owned(),
                 options: vec!["rw".to_owned(), "dax=always".to_owned()],
             }),
-            shut_down: false,
+            options: vec!["rw".to_owned(), "dax=always".to_owned()],
+            shut_down: Some(false),
             geometry: None,
         },
         early_kill: false,
@@ -185,6 +189,7 @@ fn on(
         names,
         victims: &victims,
         mounting,
+        shut_down: said.mount.shut_down == Some(true),
         geometry: None,
         stack,
         pmem: PmemAt {
@@ -336,15 +341,33 @@ fn the_state_of_the_mount() {
     let plain = Between::Plain;
     assert_eq!(state(&said(|_| {}), false), Some((MountState::ReadWrite, plain)));
     assert_eq!(state(&said(|_| {}), true), Some((MountState::Frozen, plain)));
-    let down = said(|said| said.mount.shut_down = true);
+    let down = said(|said| said.mount.shut_down = Some(true));
     assert_eq!(state(&down, true), Some((MountState::ShutDown, plain)));
-    let read_only = said(|said| {
-        if let Some(mounted) = &mut said.mount.mounted {
-            mounted.options = vec!["ro".to_owned()];
-        }
-    });
+    let read_only = said(|said| said.mount.options = vec!["ro".to_owned()]);
     assert_eq!(state(&read_only, false), Some((MountState::ReadOnly, plain)));
-    assert_eq!(state(&said(|said| said.mount.mounted = None), false), None);
+}
+
+/// What holds the device is the superblock: neither a mount point without it nor one that is in other hands says anything.
+#[test]
+fn a_filesystem_is_there_as_long_as_its_superblock_is() {
+    let is_there = |whereabouts: Whereabouts, mounted: bool| {
+        let said = said(|said| {
+            said.mount.whereabouts = whereabouts;
+            said.mount.mounted = said.mount.mounted.take().filter(|_| mounted);
+        });
+        let facts = facts(&said, &page(false, false), MappingKind::Shared, |_, _| {});
+        facts.filesystem != Filesystem::Unmounted
+    };
+    assert!(is_there(Whereabouts::Detached, false));
+    assert!(is_there(Whereabouts::Elsewhere(vec!["/tmp/m".to_owned()]), false));
+    let tmpfs = SaidMounted {
+        device: "none".to_owned(),
+        kind: "tmpfs".to_owned(),
+        options: vec!["ro".to_owned()],
+    };
+    assert!(is_there(Whereabouts::Covered(tmpfs), true));
+    assert!(!is_there(Whereabouts::Nowhere, false));
+    assert!(!is_there(Whereabouts::Nowhere, true));
 }
 
 #[test]
@@ -378,7 +401,7 @@ fn a_character_device_owns_its_pages_and_remembers_who_touched_them() {
             &names,
             &mounting,
             (
-                &said(|said| said.mount.mounted = None),
+                &said(|said| said.mount.whereabouts = Whereabouts::Nowhere),
                 &page,
                 MappingKind::Shared,
             ),

@@ -256,7 +256,14 @@ impl FindingKind {
             ),
             Self::Filesystem => shape(
                 &[],
-                &[Form::Word(W::Up), Form::Word(W::Unmounted), Form::Shutdown],
+                &[
+                    Form::Word(W::Up),
+                    Form::Word(W::Unmounted),
+                    Form::Word(W::Detached),
+                    Form::Word(W::Elsewhere),
+                    Form::Word(W::Covered),
+                    Form::Shutdown,
+                ],
             ),
             Self::Badblocks => shape(
                 &[],

@@ -121,6 +121,12 @@ words! {
     Up "up";
     /// There is no filesystem.
     Unmounted "unmounted";
+    /// Its superblock lives, and no mount leads to it.
+    Detached "detached";
+    /// It is mounted at other places alone.
+    Elsewhere "elsewhere";
+    /// Another filesystem is mounted over it.
+    Covered "covered";
     /// A function was called and did not return.
     NoReturn "no-return";
     /// A flag is set.

@@ -267,26 +267,18 @@ pub(crate) fn remove_xattr(path: &str, name: &str) -> io::Result<()> {
     check(unsafe { libc::removexattr(path.as_ptr(), name.as_ptr()) })
 }
 
-/// What statx(2) says, and the device that holds the file.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Status {
-    pub(crate) file: FileStatus,
-    /// `st_dev` as the kernel encodes it in 32 bits (`include/linux/kdev_t.h:new_encode_dev`).
-    pub(crate) device: u32,
-}
-
 /// statx(2) of a path.
-pub(crate) fn status(path: &str, follow: bool) -> io::Result<Status> {
+pub(crate) fn status(path: &str, follow: bool) -> io::Result<FileStatus> {
     let flags = if follow { 0 } else { libc::AT_SYMLINK_NOFOLLOW };
     statx(libc::AT_FDCWD, path, flags)
 }
 
 /// statx(2) of an open file, which may be open with `O_PATH`.
-pub(crate) fn status_of(file: BorrowedFd<'_>) -> io::Result<Status> {
+pub(crate) fn status_of(file: BorrowedFd<'_>) -> io::Result<FileStatus> {
     statx(file.as_raw_fd(), "", libc::AT_EMPTY_PATH)
 }
 
-fn statx(at: RawFd, path: &str, flags: libc::c_int) -> io::Result<Status> {
+fn statx(at: RawFd, path: &str, flags: libc::c_int) -> io::Result<FileStatus> {
     const STATX_ATTR_DAX: u64 = 0x20_0000;
     let path = c_path(path)?;
     let mut answer = std::mem::MaybeUninit::<libc::statx>::zeroed();
@@ -307,15 +299,13 @@ fn statx(at: RawFd, path: &str, flags: libc::c_int) -> io::Result<Status> {
         libc::S_IFLNK => FileKind::Symlink,
         _ => FileKind::Other,
     };
-    Ok(Status {
-        file: FileStatus {
-            kind,
-            size: answer.stx_size,
-            inode: answer.stx_ino,
-            links: answer.stx_nlink,
-            blocks: answer.stx_blocks,
-            dax: answer.stx_attributes & answer.stx_attributes_mask & STATX_ATTR_DAX != 0,
-        },
+    Ok(FileStatus {
+        kind,
+        size: answer.stx_size,
+        inode: answer.stx_ino,
+        links: answer.stx_nlink,
+        blocks: answer.stx_blocks,
+        dax: answer.stx_attributes & answer.stx_attributes_mask & STATX_ATTR_DAX != 0,
         device: encoded(answer.stx_dev_major, answer.stx_dev_minor),
     })
 }
@@ -378,11 +368,8 @@ mod tests {
         let path = file.path().to_str().unwrap();
         let status_by_path = status(path, true).unwrap();
         let opened = open_if_cached(path).unwrap();
-        assert_eq!(
-            status_of(opened.as_fd()).unwrap().file.inode,
-            status_by_path.file.inode
-        );
-        assert_eq!(status_by_path.file.kind, FileKind::File);
+        assert_eq!(status_of(opened.as_fd()).unwrap().inode, status_by_path.inode);
+        assert_eq!(status_by_path.kind, FileKind::File);
         assert!(open_if_cached("/this/is/nowhere").is_err());
     }
 }

@@ -8,6 +8,7 @@ use super::super::sys::file;
 use super::super::sys::memory::{How, Mapping};
 use super::{Access, Touch};
 use guest_agent::address::{FileOffset, MappingOffset};
+use guest_agent::call::FileStatus;
 use guest_agent::victim::{Mapped, MappingSpec, Reply, Sharing, Spot};
 use std::fs::OpenOptions;
 use std::os::fd::AsFd;
@@ -24,7 +25,8 @@ struct Map {
     /// `None` when it is unmapped.
     mapping: Option<Mapping>,
     offset: FileOffset,
-    inode: u64,
+    /// The file as it was when it was mapped.
+    file: FileStatus,
     writable: bool,
 }
 
@@ -42,7 +44,9 @@ impl Maps {
                 address: map.mapping.map_or(0, |mapping| mapping.address as u64),
                 length: map.mapping.map_or(0, |mapping| mapping.length as u64),
                 offset: map.offset,
-                inode: map.inode,
+                inode: map.file.inode,
+                device: map.file.device,
+                dax: map.file.dax,
             })
             .collect()
     }
@@ -147,7 +151,7 @@ fn map(spec: &MappingSpec) -> Tried<Map> {
         .write(spec.writable && spec.sharing != Sharing::Private)
         .open(path)
         .of("open", path)?;
-    let status = file::status_of(file.as_fd()).of("statx", path)?.file;
+    let status = file::status_of(file.as_fd()).of("statx", path)?;
     let length = spec
         .length
         .unwrap_or_else(|| status.size.saturating_sub(spec.offset.0));
@@ -165,7 +169,7 @@ fn map(spec: &MappingSpec) -> Tried<Map> {
     Ok(Map {
         mapping: Some(mapping),
         offset: spec.offset,
-        inode: status.inode,
+        file: status,
         writable: spec.writable,
     })
 }
