@@ -38,6 +38,18 @@ fn mappings_of_the_device_are_shared_and_of_whole_pages() {
 }
 
 #[test]
+fn no_page_cache_lies_over_the_device() {
+    in_steps_on_devdax(
+        "devdax",
+        "
+  - victim: { name: alice, maps: { device: dax, dax: false }, touches: 0 }
+  - expect: { alive: [alice] }
+",
+        &["5:49 `dax` means nothing beside `device` => take `dax` away"],
+    );
+}
+
+#[test]
 fn what_is_right_on_small_pages() {
     in_steps_on_devdax(
         "{ devdax: { align: 4KiB } }",

@@ -72,7 +72,7 @@ impl Scene<'_> {
         let call = StartVictim {
             spec: guest_spec(spec, loads, self.stack),
         };
-        let pid = match self.call(call).await? {
+        let (pid, mappings) = match self.call(call).await? {
             VictimStarted::Refused(refusal) => return Ok(StepEvidence::Refused(refusal)),
             // Whoever has no handler dies of the first load that faults; the judge reads it in the victim's end.
             VictimStarted::Ended(ended) => {
@@ -83,9 +83,10 @@ impl Scene<'_> {
                     ended: Some(ended),
                 })));
             }
-            VictimStarted::Running { pid, .. } => pid,
+            VictimStarted::Running { pid, mappings, .. } => (pid, mappings),
         };
         self.enroll(spec.name.as_str(), spec.clone(), pid);
+        self.prove_mapped(spec, &mappings)?;
         for place in &spec.stores {
             if let Some(failed) = self.store_what_is_there(spec, *place).await? {
                 return Ok(StepEvidence::Failed(failed));
@@ -125,6 +126,36 @@ impl Scene<'_> {
         };
         let wrote = self.order(name, Order::Touch(store(place, byte))).await?;
         Ok((wrote.result != Some(AccessResult::Done)).then_some(Tried::ByVictim(wrote)))
+    }
+
+    /// Whoever maps a file of another filesystem, or one through the page cache, is no victim of an error below the filesystem
+    /// under test; unless the case wants just the latter, and then it has to be so.
+    fn prove_mapped(&self, spec: &VictimSpec, mappings: &[guest::Mapped]) -> Result<(), Trouble> {
+        for (wanted, made) in spec.maps.iter().zip(mappings) {
+            let Mapped::File(file) = &wanted.of else {
+                continue;
+            };
+            let what = format!("{}, which {} maps,", path_of(file.as_str()), spec.name);
+            if !self.is_under_test(made.device) {
+                return Err(self.lies_elsewhere(what));
+            }
+            let options = &self.mounting.options;
+            match (made.dax, wanted.dax) {
+                (true, true) | (false, false) => {}
+                (false, true) => {
+                    return Err(Trouble::Impossible(format!(
+                        "{what} is not DAX (statx shows no STATX_ATTR_DAX; mount options: {options}): an error below it would \
+                         not be in a page of hers. If just that is meant, write `dax: false` beside the file"
+                    )));
+                }
+                (true, false) => {
+                    return Err(Trouble::Impossible(format!(
+                        "{what} is DAX (statx shows STATX_ATTR_DAX; mount options: {options}), and the case wants it not to be"
+                    )));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A case that is about pages of one size is about nothing where the kernel has mapped others.

@@ -84,6 +84,9 @@ pub(crate) struct MapPartDocument {
     /// What the victim may do with it; as the victim says if absent.
     #[schemars(with = "Access", default)]
     pub(crate) access: Option<Access>,
+    /// Whether the file must be proved to be DAX, which it must be if this is absent, or proved not to be.
+    #[schemars(with = "bool", default)]
+    pub(crate) dax: Option<bool>,
 }
 
 either_document!(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Victims.
 
-use super::keys::{empty, just_one};
+use super::keys::{empty, just_one, misfits};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Either, MapDocument, VictimDocument};
 use crate::model::{Access, Mapped, Mapping, MappingKind, Place, VictimSpec};
@@ -62,10 +62,13 @@ fn mapping(
             length: None,
             mapping: kind,
             access,
+            dax: true,
         }),
         Either::Mapping(part) => {
             let help = "write `{ file: a }`, or `{ device: dax }` for the device of the template `devdax`";
-            just_one(node, &["file", "device"], "what is mapped", help, found)?;
+            if just_one(node, &["file", "device"], "what is mapped", help, found)? == "device" {
+                misfits(node, "device", &["dax"], found);
+            }
             let of = part.file.map(Mapped::File);
             Some(Mapping {
                 of: of.or(part.device.map(Mapped::Device))?,
@@ -73,6 +76,7 @@ fn mapping(
                 length: part.length,
                 mapping: part.mapping.unwrap_or(kind),
                 access: part.access.unwrap_or(access),
+                dax: part.dax.unwrap_or(true),
             })
         }
     }

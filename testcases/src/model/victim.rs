@@ -43,6 +43,8 @@ pub struct Mapping {
     pub mapping: MappingKind,
     /// What the process may do with it.
     pub access: Access,
+    /// Whether a file must be proved to be DAX, or not to be; says nothing of a device.
+    pub dax: bool,
 }
 
 /// What can be mapped.

@@ -38,6 +38,7 @@ fn victim(mapping: MappingKind) -> Victim {
                 length: None,
                 mapping,
                 access: Access::Read,
+                dax: true,
             }],
             touches: Vec::new(),
             stores: Vec::new(),

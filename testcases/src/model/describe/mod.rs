@@ -70,7 +70,12 @@ fn mapping(mapping: &Mapping) -> String {
         (offset, None) => format!(" from {offset}"),
         (offset, Some(length)) => format!("+{offset} ({length})"),
     };
-    format!("{}{part}{kind}", mapping.of)
+    let cached = if mapping.dax {
+        ""
+    } else {
+        " through the page cache"
+    };
+    format!("{}{part}{kind}{cached}", mapping.of)
 }
 
 fn injected(injection: &Injection) -> String {
