@@ -33,8 +33,8 @@ pub use model::*;
 pub use show::show;
 pub use suggest::way_out;
 pub use value::{
-    Bytes, BytesError, Count, CountError, Errno, ErrnoError, FileName, FilePath, Fill, Glob, GlobError,
-    KernelRange, KernelRangeError, KernelVersion, KernelVersionError, MarkName, NameError, ParameterName,
-    Pattern, Placeholder, ReturnCode, Row, Seconds, SecondsError, Sha256, Sha256Error, ThreadName,
-    VictimName,
+    Bytes, BytesError, Comm, CommError, Count, CountError, Errno, ErrnoError, FileName, FilePath, Fill, Glob,
+    GlobError, KernelRange, KernelRangeError, KernelVersion, KernelVersionError, MarkName, NameError,
+    ParameterName, Pattern, Placeholder, ReturnCode, Row, Seconds, SecondsError, Sha256, Sha256Error,
+    ThreadName, VictimName,
 };

@@ -507,3 +507,35 @@ fn templates_that_are_none() {
         "4:12 unknown word `container` => choose one of `clone`, `boot`",
     );
 }
+
+#[test]
+fn processes_of_the_cases_own() {
+    in_steps(
+        "
+  - expect: { signalled: { a-program-of-a-long-name: SIGBUS } }
+  - expect: { signalled: { /sbin/xfs_io: SIGBUS } }
+  - expect: { signalled: { xfs_io: SIGSEGV } }
+  - expect: { signalled: { xfs_io: BUS_MCERR_AO } }
+",
+        &[
+            "5:54 the kernel keeps 15 bytes of a process's name => write `a-program-of-a-`",
+            "6:42 `/sbin/xfs_io` is no name of a program without its folder => leave out blanks and slashes",
+            "7:36 unknown word `SIGSEGV` => choose one of `SIGBUS`, `SIGKILL`, `BUS_MCEERR_AO`, `BUS_MCEERR_AR`, `BUS_ADRERR`",
+            "8:36 unknown word `BUS_MCERR_AO` => did you mean `BUS_MCEERR_AO`?",
+        ],
+    );
+    in_steps(
+        "
+  - expect: { filesystem: up, signaled: { xfs_io: SIGBUS } }
+",
+        &["5:31 unknown key `signaled` => did you mean `signalled`?"],
+    );
+    in_steps(
+        "
+  - expect: { signalled: {} }
+",
+        &[
+            "5:26 `signalled` names nobody => name the process and its signal: `signalled: { xfs_io: BUS_MCEERR_AO }`",
+        ],
+    );
+}

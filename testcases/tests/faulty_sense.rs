@@ -39,6 +39,26 @@ fn undeclared_names() {
 }
 
 #[test]
+fn processes_that_nobody_has_started() {
+    in_steps(
+        "
+  - write: { file: a, size: 2MiB, fill: 0x5a }
+  - victim: { name: alice, maps: a, touches: 4KiB, kill: early }
+  - expect: { signalled: { xfs_io: SIGBUS } }
+  - run: \"xfs_io -c 'mmap -r 0 64k' a & a-program-of-a-long-name &\"
+  - inject: { debugfs: corrupt-pfn, at: { file: a, offset: 4KiB } }
+  - expect: { signalled: { xfs-io: SIGBUS, alice: SIGBUS } }
+  - expect: { signalled: { xfs_io: BUS_MCEERR_AO, a-program-of-a-: SIGBUS, child-of-script: SIGKILL } }
+",
+        &[
+            "7:28 nothing has started `xfs_io` => start it first: `- run: xfs_io … &`",
+            "10:28 no `run` before this names `xfs-io` => did you mean `xfs_io`?",
+            "10:44 `alice` is a victim => say what she is told under `killed`, `died`, `alive` or `pending`: `alive: [alice]`",
+        ],
+    );
+}
+
+#[test]
 fn a_name_that_is_expected_to_be_absent() {
     in_steps(
         "

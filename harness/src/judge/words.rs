@@ -3,6 +3,7 @@
 
 use crate::nvdimm::MOUNT_POINT;
 use crate::observe::evidence::{Access, AccessResult, Away, Brought, Filesystem, Tried, VictimView};
+use crate::observe::probes::Sent;
 use guest_agent::call::{Contents, Refusal};
 use guest_agent::victim::Signal;
 use testcases::{BusCode, Bytes, Errno, Place, SignalExpectation};
@@ -139,6 +140,21 @@ pub(super) fn told(signals: &[&Signal], victim: &VictimView) -> String {
     }
     words.extend(victim.ended.map(|ended| ended.to_string()));
     words.join(", ")
+}
+
+/// What the kernel sent to processes that cannot tell of it themselves.
+pub(super) fn sent<'a>(signals: impl Iterator<Item = &'a Sent>) -> String {
+    let one = |sent: &Sent| {
+        let code = BusCode::from_number(sent.code).filter(|_| sent.number == SIGBUS);
+        let code = code.map_or(format!("si_code {}", sent.code), |code| code.to_string());
+        format!("{} {code} (pid {})", signal_name(sent.number), sent.pid)
+    };
+    let words: Vec<String> = signals.map(one).collect();
+    if words.is_empty() {
+        "no signal".to_owned()
+    } else {
+        words.join(", ")
+    }
 }
 
 pub(super) fn signal(signal: &Signal, victim: &VictimView) -> String {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Everything observed while a case ran: what the judge sees, and all that it sees.
 
-use super::probes::{Blind, NotifyCall, ShutdownFlags};
+use super::probes::{Blind, NotifyCall, Sent, ShutdownFlags};
 use crate::nvdimm::BadMemory;
 use crate::oracle::facts as oracle;
 use guest_agent::address::{DeviceOffset, GuestPhysical};
@@ -247,6 +247,8 @@ pub struct Observation {
     pub victims: BTreeMap<String, VictimView>,
     /// The calls of `xfs_dax_notify_failure` since the latest injection.
     pub notify_failure: Vec<NotifyCall>,
+    /// Every signal that the kernel has sent since the latest injection, with the number of its line in [`Evidence::trace`].
+    pub sent: Vec<(usize, Sent)>,
     /// What the latest injection by a system call got, for each page.
     pub injectors: Vec<Tried>,
     /// The filesystem.

@@ -167,18 +167,26 @@ pub struct Sent {
 
 /// Every signal in a piece of trace.
 pub fn signals_sent(trace: &[TraceLine]) -> Vec<Sent> {
+    let lines = signals_in_lines(trace, 0).into_iter();
+    lines.map(|(_, sent)| sent).collect()
+}
+
+/// Every signal in a piece of trace, with the number of its line; `first` is that of the piece's first.
+pub fn signals_in_lines(trace: &[TraceLine], first: usize) -> Vec<(usize, Sent)> {
     // include/trace/events/signal.h: "sig=%d errno=%d code=%d comm=%s pid=%d grp=%d res=%d"
     let number = |line: &TraceLine, key| line.signed(key).and_then(|value| i32::try_from(value).ok());
     trace
         .iter()
-        .filter(|line| line.event == SIGNAL)
-        .filter_map(|line| {
-            Some(Sent {
+        .zip(first..)
+        .filter(|(line, _)| line.event == SIGNAL)
+        .filter_map(|(line, index)| {
+            let sent = Sent {
                 number: number(line, "sig")?,
                 code: number(line, "code")?,
                 task: line.fields().get("comm").copied().unwrap_or_default().to_owned(),
                 pid: number(line, "pid")?,
-            })
+            };
+            Some((index, sent))
         })
         .collect()
 }

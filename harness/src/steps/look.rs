@@ -76,6 +76,7 @@ impl Scene<'_> {
         Ok(Observation {
             victims: self.views(),
             notify_failure: probes::notify_calls(&trace),
+            sent: probes::signals_in_lines(&trace, self.trace_since),
             injectors: self
                 .latest
                 .iter()

@@ -55,6 +55,7 @@ fn about_injection(state: &StateExpectation) -> Option<&'static str> {
         ("killed", !state.killed.is_empty()),
         ("alive", !state.alive.is_empty()),
         ("pending", !state.pending.is_empty()),
+        ("signalled", !state.signalled.is_empty()),
         ("injector", state.injector.is_some()),
         ("notify_failure", state.notify_failure.is_some()),
         ("badblocks", state.badblocks.iter().flatten().any(injected)),

@@ -23,6 +23,7 @@ impl Walk<'_> {
     pub(super) fn state(&mut self, state: &StateExpectation, node: &Node) {
         self.killed(state, node);
         self.fates(state, node);
+        self.signalled(state, node);
         self.presence(state, node);
         if let (Some(_), Some((Mechanism::MachineCheck(_), injected))) = (state.injector, &self.injected) {
             self.found.push(
@@ -184,6 +185,45 @@ impl Walk<'_> {
         let known = self.victims.known(name, usage.handle.clone(), &mut Vec::new());
         if let Some(victim) = known.filter(|victim| !victim.has_thread(thread)) {
             self.found.push(no_thread(victim, thread, node.at("thread")));
+        }
+    }
+
+    /// Processes that are no victims: something must have started them.
+    fn signalled(&mut self, state: &StateExpectation, node: &Node) {
+        let written = node.at("signalled");
+        for name in state.signalled.keys() {
+            let span = written.key(name.as_str());
+            if self.victims.is_one(name.as_str()) {
+                self.found.push(
+                    Diagnostic::new(format!("`{name}` is a victim"))
+                        .at(span, "no process of a `run`")
+                        .help(format!(
+                            "say what she is told under `killed`, `died`, `alive` or `pending`: `alive: [{name}]`"
+                        )),
+                );
+                continue;
+            }
+            let words: Vec<&str> = self.files.words_of_commands().collect();
+            if words.is_empty() {
+                self.found.push(
+                    Diagnostic::new(format!("nothing has started `{name}`"))
+                        .at(span, "no `run` stands before this")
+                        .help(format!("start it first: `- run: {name} … &`")),
+                );
+                continue;
+            }
+            // Longer ones the kernel cuts off. A script may start what its command line does not show; a name that is nearly
+            // there is a slip.
+            let named = words.iter().any(|word| word.starts_with(name.as_str()));
+            let near = suggest::nearest(name.as_str(), words);
+            if let Some(near) = near.filter(|_| !named) {
+                let near = near.to_owned();
+                self.found.push(
+                    Diagnostic::new(format!("no `run` before this names `{name}`"))
+                        .at(span, "not started")
+                        .help(suggest::did_you_mean(&near)),
+                );
+            }
         }
     }
 

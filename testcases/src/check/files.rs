@@ -275,6 +275,16 @@ impl Files {
         self.commands.push(command.to_owned());
     }
 
+    /// What the commands so far name: programs and files, without their folders, and the shell's own words.
+    pub(super) fn words_of_commands(&self) -> impl Iterator<Item = &str> {
+        let part = |letter: char| letter.is_ascii_alphanumeric() || "_-.+".contains(letter);
+        let words = self
+            .commands
+            .iter()
+            .flat_map(move |command| command.split(move |letter| !part(letter)));
+        words.filter(|word| !word.is_empty())
+    }
+
     fn mentioned(&self, path: &FilePath) -> bool {
         self.commands.iter().any(|command| mentions(command, path))
     }

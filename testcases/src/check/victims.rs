@@ -95,6 +95,11 @@ impl Victims {
         self.make(&fork.child, victim, found);
     }
 
+    /// Whether the case starts a victim of this name, be it later.
+    pub(super) fn is_one(&self, name: &str) -> bool {
+        self.ever.keys().any(|victim| victim.as_str() == name)
+    }
+
     /// A victim that is named here, if it was ever started.
     pub(super) fn known(
         &self,

@@ -26,9 +26,9 @@ use super::victims::{
 use super::words::Ending;
 use crate::model::{
     Allocate, CallResult, DeadlySignal, FileRange, FilesystemState, ForkSpec, Fragment, FromTo, MountSpec,
-    NotifyFailure, PolicySpec, RangeToRange, Release, Truncate, Watcher,
+    NotifyFailure, PolicySpec, RangeToRange, Release, SentSignal, Truncate, Watcher,
 };
-use crate::value::{Bytes, FileName, FilePath, VictimName, byte};
+use crate::value::{Bytes, Comm, FileName, FilePath, VictimName, byte};
 
 /// Makes the types that know every operation: steps, what can be tried in an expectation, and the operation itself.
 macro_rules! verbs {
@@ -223,6 +223,10 @@ verbs! {
         /// Victims for whom a SIGBUS waits that they have blocked.
         #[schemars(with = "Vec<VictimName>", default)]
         pub(crate) pending: Option<Vec<VictimName>>,
+        /// Processes that are no victims, by what the kernel calls them (`comm`), and the signal that each got since the
+        /// latest injection.
+        #[schemars(with = "BTreeMap<Comm, SentSignal>", default)]
+        pub(crate) signalled: Option<BTreeMap<Comm, SentSignal>>,
         /// Places at which a victim has a page.
         #[schemars(with = "BTreeMap<VictimName, OneOrMany<PlaceDocument>>", default)]
         pub(crate) present: Option<BTreeMap<VictimName, OneOrMany<PlaceDocument>>>,
@@ -290,6 +294,7 @@ pub(crate) const STATE: &[&str] = &[
     "died",
     "alive",
     "pending",
+    "signalled",
     "present",
     "absent",
     "injector",

@@ -7,8 +7,10 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DeadlySignal, Device, Operation, PageFlag, Place, SignalExpectation, Watcher};
-use crate::value::{Bytes, Count, Errno, FileName, FilePath, Fill, Glob, ReturnCode, Sha256, VictimName};
+use super::{DeadlySignal, Device, Operation, PageFlag, Place, SentSignal, SignalExpectation, Watcher};
+use crate::value::{
+    Bytes, Comm, Count, Errno, FileName, FilePath, Fill, Glob, ReturnCode, Sha256, VictimName,
+};
 
 /// What holds at a step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,6 +41,8 @@ pub struct StateExpectation {
     pub alive: Vec<VictimName>,
     /// Victims that live, and for whom a SIGBUS waits that they have blocked.
     pub pending: Vec<VictimName>,
+    /// Processes that are no victims, by what the kernel calls them, and the signal that each got.
+    pub signalled: BTreeMap<Comm, SentSignal>,
     /// Places at which a victim has a page, so that it can be accessed without a fault.
     pub present: BTreeMap<VictimName, Vec<Place>>,
     /// Places at which a victim has none.

@@ -35,7 +35,7 @@ pub use injection::{
 };
 pub use operation::Operation;
 pub use page_flag::PageFlag;
-pub use signal::{BusCode, DeadlySignal, Lsb, SignalExpectation};
+pub use signal::{BusCode, DeadlySignal, Lsb, SentSignal, SignalExpectation};
 pub use step::{Action, Included, Step, Watcher};
 pub use system::{Advice, AdviseSpec, Flush, MountSpec, PolicySpec, RunSpec, SetSpec, StoreSpec};
 pub use template::{Ground, Isolation, Log, Template, UnknownIsolation, Xfs};

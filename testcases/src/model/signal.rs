@@ -140,3 +140,58 @@ impl fmt::Display for DeadlySignal {
         })
     }
 }
+
+/// A signal that the kernel sent to a process that is no victim, as the trace event `signal_generate` tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum SentSignal {
+    /// A SIGBUS, of whichever code.
+    #[serde(rename = "SIGBUS")]
+    Sigbus,
+    /// The kernel's own SIGKILL.
+    #[serde(rename = "SIGKILL")]
+    Sigkill,
+    /// A SIGBUS: a memory error was found, action optional.
+    #[serde(rename = "BUS_MCEERR_AO")]
+    MceerrAo,
+    /// A SIGBUS: a memory error was consumed, action required.
+    #[serde(rename = "BUS_MCEERR_AR")]
+    MceerrAr,
+    /// A SIGBUS: there is no memory behind the address.
+    #[serde(rename = "BUS_ADRERR")]
+    Adrerr,
+}
+
+impl SentSignal {
+    /// Its number on x86.
+    pub const fn number(self) -> i32 {
+        match self {
+            Self::Sigbus | Self::MceerrAo | Self::MceerrAr | Self::Adrerr => DeadlySignal::Sigbus.number(),
+            Self::Sigkill => DeadlySignal::Sigkill.number(),
+        }
+    }
+
+    /// The code that it has to have, if that is said.
+    pub const fn code(self) -> Option<BusCode> {
+        match self {
+            Self::Sigbus | Self::Sigkill => None,
+            Self::MceerrAo => Some(BusCode::MceerrAo),
+            Self::MceerrAr => Some(BusCode::MceerrAr),
+            Self::Adrerr => Some(BusCode::Adrerr),
+        }
+    }
+
+    /// Whether a signal of this number and code is one.
+    pub fn allows(self, number: i32, code: i32) -> bool {
+        number == self.number() && self.code().is_none_or(|wanted| wanted.number() == code)
+    }
+}
+
+impl fmt::Display for SentSignal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, self.code()) {
+            (_, Some(code)) => code.fmt(formatter),
+            (Self::Sigkill, None) => DeadlySignal::Sigkill.fmt(formatter),
+            (_, None) => DeadlySignal::Sigbus.fmt(formatter),
+        }
+    }
+}

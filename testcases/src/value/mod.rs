@@ -4,6 +4,7 @@
 //! Each is parsed once, where it is written, so that nothing later has to doubt it.
 
 mod bytes;
+mod comm;
 mod count;
 mod covers;
 mod errno;
@@ -16,6 +17,7 @@ mod scalar;
 mod seconds;
 
 pub use bytes::{Bytes, BytesError};
+pub use comm::{Comm, CommError};
 pub use count::{Count, CountError};
 pub use covers::Row;
 pub use errno::{Errno, ErrnoError, ReturnCode};

@@ -30,6 +30,11 @@ pub(super) fn unseeable(case: &Case, blind: &Blind) -> Option<String> {
             if let (Some(_), Some(why)) = (state.notify_failure, &blind.notify_failure) {
                 return Some(format!("notify_failure cannot be observed: {why}"));
             }
+            if let (false, Some(why)) = (state.signalled.is_empty(), &blind.signals) {
+                return Some(format!(
+                    "signals to processes that are no victims cannot be observed: {why}"
+                ));
+            }
             state.trace.iter().find_map(|wanted| {
                 blind
                     .of_event(&wanted.event)
@@ -67,6 +72,8 @@ pub(super) struct Checks<'a> {
     raised: BTreeSet<(&'a str, usize)>,
     /// The victims whose end an expectation has spoken about.
     ends: BTreeSet<&'a str>,
+    /// The lines of the trace with the signals to processes of the case's own that an expectation has spoken about.
+    lines: BTreeSet<usize>,
     found: Vec<Found>,
 }
 
@@ -79,6 +86,7 @@ impl<'a> Checks<'a> {
             accounted: BTreeSet::new(),
             raised: BTreeSet::new(),
             ends: BTreeSet::new(),
+            lines: BTreeSet::new(),
             found: Vec::new(),
         }
     }

@@ -7,12 +7,12 @@ use crate::judge::oracle::About;
 use crate::judge::values;
 use crate::judge::words::{self, SIGBUS};
 use crate::observe::evidence::{Access, Observation, Tried, VictimView};
-use crate::observe::probes::signals_sent;
+use crate::observe::probes::{Sent, signals_in_lines, signals_sent};
 use guest_agent::victim::{Ended, Signal};
 use std::collections::{BTreeMap, BTreeSet};
 use testcases::{
-    DeadlySignal, FindingKind, FindingSignature, FindingValue, FindingWord, SignalExpectation,
-    StateExpectation, VictimName,
+    Comm, DeadlySignal, FindingKind, FindingSignature, FindingValue, FindingWord, SentSignal,
+    SignalExpectation, StateExpectation, VictimName,
 };
 
 impl<'a> Checks<'a> {
@@ -37,6 +37,45 @@ impl<'a> Checks<'a> {
                 self.pending(step, name, victim);
             }
         }
+        for (name, signal) in &expected.signalled {
+            self.signalled(step, name, *signal, seen);
+        }
+    }
+
+    /// A process of the case's own: each signal that it got since the latest injection is as expected, and there is one.
+    fn signalled(&mut self, step: usize, name: &Comm, expected: SentSignal, seen: &Observation) {
+        let ours = self.pids_of_victims();
+        let got: Vec<&(usize, Sent)> = seen
+            .sent
+            .iter()
+            .filter(|(_, sent)| sent.task == name.as_str() && !ours.contains(&sent.pid))
+            .collect();
+        self.lines.extend(got.iter().map(|(line, _)| *line));
+        let alike = |(_, sent): &&(usize, Sent)| expected.allows(sent.number, sent.code);
+        if got.is_empty() || !got.iter().all(alike) {
+            let values = match got.as_slice() {
+                [] => vec![FindingWord::None.into()],
+                got => got
+                    .iter()
+                    .map(|(_, sent)| FindingValue::Sent(sent.number))
+                    .collect(),
+            };
+            self.note(
+                step,
+                FindingSignature::new(FindingKind::Stranger, values).of(name.as_str()),
+                format!("{name}, a process of the case's own, was not signalled as expected"),
+                expected.to_string(),
+                words::sent(got.iter().map(|(_, sent)| sent)),
+            );
+        }
+    }
+
+    /// The victims and their threads.
+    fn pids_of_victims(&self) -> BTreeSet<i32> {
+        let victims = self.evidence.victims.values();
+        victims
+            .flat_map(|victim| victim.threads.keys().copied().chain([victim.pid]))
+            .collect()
     }
 
     fn victim(
@@ -185,18 +224,13 @@ impl<'a> Checks<'a> {
         }
     }
 
-    /// Signals to processes that are no victims.
+    /// Signals to processes that are no victims, of which no expectation has spoken.
     pub(super) fn strangers(&mut self) {
-        let ours: BTreeSet<i32> = self
-            .evidence
-            .victims
-            .values()
-            .flat_map(|victim| victim.threads.keys().copied().chain([victim.pid]))
-            .collect();
-        let strangers: BTreeMap<(i32, String), i32> = signals_sent(&self.evidence.trace)
+        let ours = self.pids_of_victims();
+        let strangers: BTreeMap<(i32, String), i32> = signals_in_lines(&self.evidence.trace, 0)
             .into_iter()
-            .filter(|sent| !ours.contains(&sent.pid))
-            .map(|sent| ((sent.pid, sent.task), sent.number))
+            .filter(|(line, sent)| !ours.contains(&sent.pid) && !self.lines.contains(line))
+            .map(|(_, sent)| ((sent.pid, sent.task), sent.number))
             .collect();
         for ((pid, task), number) in strangers {
             let sent = FindingValue::Sent(number);

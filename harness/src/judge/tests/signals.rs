@@ -3,7 +3,8 @@
 
 use super::truth::*;
 use crate::observe::evidence::{Access, AccessResult};
-use testcases::{BusCode, Bytes, DeadlySignal, Lsb, Place, SignalExpectation, VictimPlace};
+use crate::observe::probes::signals_in_lines;
+use testcases::{BusCode, Bytes, DeadlySignal, Lsb, Place, SentSignal, SignalExpectation, VictimPlace};
 
 fn foretold(code: BusCode, times: &str) -> SignalExpectation {
     SignalExpectation {
@@ -210,4 +211,69 @@ fn an_access_may_kill_whoever_has_no_handler() {
     assert_passes(&case, &evidence);
     evidence.trace = sent(2);
     assert_only(&case, &evidence, "signal 7 killed it");
+}
+
+/// A signal to xfs_io, and to another of the case's processes; the first is sent before the injection.
+fn with_strangers(code: i32) -> Evidence {
+    let line = |task: &str, pid: i32, code: i32| {
+        let text = format!(
+            "kworker/0:1-25 [000] d..1. 1.0: signal_generate: sig=7 errno=0 code={code} comm={task} pid={pid} grp=0 res=0"
+        );
+        TraceLine::parse(&text).unwrap()
+    };
+    let trace = vec![
+        line("xfs_io", 70, 5),
+        line("xfs_io", 77, code),
+        line("bob", 92, 5),
+    ];
+    let mut evidence = with_state(|state| state.sent = signals_in_lines(&trace[1..], 1));
+    evidence.trace = trace;
+    evidence
+}
+
+#[test]
+fn a_process_of_the_cases_own_is_told_rightly() {
+    let case = |signal| {
+        expecting(|state| {
+            state.signalled.insert("xfs_io".parse().unwrap(), signal);
+        })
+    };
+    let mut in_time = with_strangers(5);
+    in_time.trace.remove(0);
+    if let StepEvidence::State(state) = &mut in_time.steps[STATE] {
+        state.sent = signals_in_lines(&in_time.trace, 0);
+    }
+    for signal in [SentSignal::MceerrAo, SentSignal::Sigbus] {
+        assert_passes(&case(signal), &in_time);
+    }
+    for (signal, words) in [
+        (SentSignal::MceerrAr, "SIGBUS BUS_MCEERR_AO (pid 77)"),
+        (SentSignal::Sigkill, "SIGBUS BUS_MCEERR_AO (pid 77)"),
+    ] {
+        assert_only(&case(signal), &in_time, words);
+    }
+    // No signal at all, and one that came before the injection and of which nobody spoke.
+    assert_only(&case(SentSignal::Sigbus), &truth(), "no signal");
+    assert_only(
+        &case(SentSignal::Sigbus),
+        &with_strangers(5),
+        "signal 7 to xfs_io (pid 70)",
+    );
+    // Of another process nothing was said; a victim of that name is none.
+    let other = expecting(|state| {
+        state.signalled.insert("bob".parse().unwrap(), SentSignal::Sigbus);
+    });
+    let judgement = judge(&other, &new_kernel(), &in_time);
+    let whats: Vec<&str> = judgement
+        .findings
+        .iter()
+        .map(|found| found.what.as_str())
+        .collect();
+    assert_eq!(
+        whats,
+        [
+            "bob, a process of the case's own, was not signalled as expected",
+            "a process that is no victim was signalled",
+        ]
+    );
 }

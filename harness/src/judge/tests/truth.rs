@@ -140,6 +140,7 @@ pub(super) fn observation() -> Observation {
     Observation {
         victims: victims(),
         notify_failure: vec![notify_call()],
+        sent: Vec::new(),
         injectors: Vec::new(),
         filesystem: Filesystem::Up,
         badblocks: vec![bad_memory()],

@@ -22,6 +22,9 @@ pub(super) fn state(state: &StateExpectation) -> String {
     if !state.pending.is_empty() {
         parts.push(format!("a SIGBUS waiting for {}", list(&state.pending)));
     }
+    for (name, signal) in &state.signalled {
+        parts.push(format!("{name} sent {signal}"));
+    }
     for (map, verb) in [(&state.present, "present"), (&state.absent, "absent")] {
         for (name, at) in map {
             parts.push(format!("{name}'s page at {} {verb}", list(at)));

@@ -222,7 +222,7 @@ impl FindingKind {
                     Form::Word(W::Unknown),
                 ],
             ),
-            Self::Stranger => shape(OF, &[Form::Sent]),
+            Self::Stranger => shape(OF, &[Form::Sent, Form::Word(W::None)]),
             Self::Entry => shape(
                 &[Key::Of, Key::At],
                 &[
