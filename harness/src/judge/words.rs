@@ -81,11 +81,20 @@ pub(crate) fn tried(seen: &Tried) -> String {
     }
 }
 
-/// The last lines of something long.
+/// The last lines of something long, and of a long line the beginning.
 pub(super) fn last(lines: &[String]) -> String {
     const MOST: usize = 12;
+    const WIDEST: usize = 400;
     let from = lines.len().saturating_sub(MOST);
-    lines.get(from..).unwrap_or_default().join("\n")
+    let short = |line: &String| match line.char_indices().nth(WIDEST) {
+        Some((end, _)) => {
+            let more = line.get(end..).unwrap_or_default().chars().count();
+            format!("{}… [{more} characters more]", &line[..end])
+        }
+        None => line.clone(),
+    };
+    let lines = lines.get(from..).unwrap_or_default();
+    lines.iter().map(short).collect::<Vec<_>>().join("\n")
 }
 
 pub(super) fn contents_text(contents: &Contents) -> String {
@@ -203,5 +212,19 @@ impl VictimView {
     /// Does a blocked SIGBUS wait for it?
     pub(super) const fn has_sigbus_pending(&self) -> bool {
         self.pending & (1 << (SIGBUS - 1)) != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_much_the_end_is_told_and_of_a_long_line_the_beginning() {
+        let lines: Vec<String> = (0..20).map(|line| line.to_string()).collect();
+        assert!(last(&lines).starts_with("8\n9\n"), "{}", last(&lines));
+        let long = vec!["ä".repeat(1000), "end".to_owned()];
+        let told = format!("{}… [600 characters more]\nend", "ä".repeat(400));
+        assert_eq!(last(&long), told);
     }
 }
