@@ -280,7 +280,8 @@ mod tests {
         let mut crew = Crew::hire(&[]).unwrap();
         crew.spin(&raw const byte as usize, 0).unwrap().unwrap();
         crew.await_first_load().unwrap();
-        // It passes a barrier while it spins.
+        // It passes a barrier while it spins, whoever begins to record signals meanwhile.
+        signals::record_signals().unwrap();
         assert_eq!(crew.settle("victim").unwrap().len(), 1);
         assert!(crew.stop_spinning().unwrap().unwrap() > 0);
         assert_eq!(crew.stop_spinning().unwrap(), None);
