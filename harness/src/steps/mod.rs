@@ -315,10 +315,44 @@ impl<'a> Scene<'a> {
         match self.guest.ended(true).await {
             Some(death) => dead(&death),
             None => End::Lost(format!(
-                "{error}; the last lines of its console:\n    {}",
-                self.guest.console_tail(12).join("\n    ")
+                "{error}; {}",
+                last_words(&self.guest.console_tail(LOOKED_AT))
             )),
         }
+    }
+}
+
+/// Lines of the console in which the reason is looked for why a guest does not answer.
+const LOOKED_AT: usize = 400;
+/// Lines of the console that are shown where none is found.
+const SHOWN: usize = 12;
+
+/// Of a guest that does not answer, and of whose end nothing is seen.
+const BUSY: &str = "its kernel has not died: the guest is stuck, or too busy with what the case has started; let the case start \
+                    less, or try again with `--jobs 1`";
+
+/// What the console says of a guest that does not answer: that its memory was full, or its last lines.
+fn last_words(console: &[String]) -> String {
+    // mm/oom_kill.c:__oom_kill_process
+    let killed = console
+        .iter()
+        .filter(|line| line.contains("Out of memory: Killed process"));
+    if let Some(last) = killed.clone().next_back() {
+        return format!(
+            "the guest's memory is full, and the kernel has killed {} of its processes for it, the last one here: `{}`; what the \
+             case runs has taken it, so let it take less",
+            killed.count(),
+            last.trim()
+        );
+    }
+    match console.get(console.len().saturating_sub(SHOWN)..) {
+        Some(last) if !last.is_empty() => {
+            format!(
+                "{BUSY}; the last lines of its console:\n    {}",
+                last.join("\n    ")
+            )
+        }
+        _ => BUSY.to_owned(),
     }
 }
 
@@ -343,5 +377,31 @@ fn must_succeed(tried: Tried) -> StepEvidence {
         StepEvidence::Done
     } else {
         StepEvidence::Failed(tried)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_words;
+
+    #[test]
+    fn a_guest_whose_memory_is_full_says_so() {
+        let full: Vec<String> = [
+            "[ 9.1] sh invoked oom-killer: gfp_mask=0xcc0",
+            "[ 9.2] Out of memory: Killed process 92 (sh) total-vm:4kB",
+            "[ 9.3] x",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        let words = last_words(&full);
+        assert!(
+            words.starts_with("the guest's memory is full, and the kernel has killed 1 of its processes"),
+            "{words}"
+        );
+        assert!(words.contains("Killed process 92 (sh)"), "{words}");
+        let other: Vec<String> = (0..40).map(|line| format!("line {line}")).collect();
+        let words = last_words(&other);
+        assert!(words.contains("line 39") && !words.contains("line 27"), "{words}");
+        assert!(last_words(&[]).ends_with("`--jobs 1`"));
     }
 }

@@ -17,6 +17,9 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// What the kernel's OOM killer thinks of a command: it and its children go before anybody else.
+const KILLED_FIRST: &str = "1000";
+
 /// What a program that was killed has to be gone: if it is not, the kernel does not let go of it.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
 
@@ -48,6 +51,9 @@ pub(crate) fn run(argv: &[String], deadline: Option<Duration>) -> Result<RunResu
         .spawn()
         .doing(program)?;
     let group = Pid::from_raw(i32::try_from(child.id()).doing("a program's pid")?);
+    // When memory runs out it is the command that has taken it, not whoever answers the host. One that has ended by itself
+    // this moment needs no word (Documentation/filesystems/proc.rst, 3.1).
+    let _gone = std::fs::write(format!("/proc/{group}/oom_score_adj"), KILLED_FIRST);
     let (news, heard) = mpsc::channel();
     let (stdout_over, stdout_end) = pipe().doing("a pipe")?;
     let (stderr_over, stderr_end) = pipe().doing("a pipe")?;
