@@ -18,7 +18,7 @@ use crate::oracle::{
 use guest_agent::address::GuestPhysical;
 use guest_agent::victim::Signal;
 use nix::errno::Errno;
-use testcases::KernelVersion;
+use testcases::{FindingKind, KernelVersion};
 
 const SIGBUS: u64 = 1 << 6;
 
@@ -51,6 +51,29 @@ pub(super) fn differences(hits: &[Hit], kernel: &KernelVersion, blind: &Blind) -
         difference
     });
     told.collect()
+}
+
+/// The signals that victims got of this error just as it was predicted of them, by victim.
+pub(super) fn foretold_signals<'h>(
+    hit: &'h Hit,
+    kernel: &KernelVersion,
+    blind: &Blind,
+) -> Vec<(&'h str, &'h Signal)> {
+    let Some(after) = &hit.after else {
+        return Vec::new();
+    };
+    let prediction = predict(&hit.facts, &hit.injection, kernel);
+    let comparison = compare(&prediction, &observed(hit, after, blind));
+    let as_predicted = |name: &str| {
+        let differs = |difference: &Difference| {
+            difference.signature.kind == FindingKind::Victim
+                && difference.signature.of.as_deref() == Some(name)
+        };
+        comparison.compared.contains(&parts::victim(name)) && !comparison.differences.iter().any(differs)
+    };
+    let told = after.victims.iter().filter(|(name, _)| as_predicted(name));
+    told.flat_map(|(name, seen)| seen.signals.iter().map(move |signal| (name.as_str(), signal)))
+        .collect()
 }
 
 /// Whether the oracle has a prediction for what the injecting call gets, which [`differences`] then holds against its answer.

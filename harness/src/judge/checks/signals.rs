@@ -3,10 +3,10 @@
 
 use super::Checks;
 use crate::judge::findings::Found;
-use crate::judge::oracle::About;
+use crate::judge::oracle::{self, About};
 use crate::judge::values;
 use crate::judge::words::{self, SIGBUS};
-use crate::observe::evidence::{Access, Observation, Tried, VictimView};
+use crate::observe::evidence::{Access, Observation, StepEvidence, Tried, VictimView};
 use crate::observe::probes::{Sent, signals_in_lines, signals_sent};
 use guest_agent::victim::{Ended, Signal};
 use std::collections::{BTreeMap, BTreeSet};
@@ -203,9 +203,21 @@ impl<'a> Checks<'a> {
 
     /// Signals that no expectation has spoken about.
     pub(super) fn unaccounted(&mut self) {
+        let mut foretold = self.foretold();
         for (name, victim) in &self.evidence.victims {
+            let told = |index: usize| self.accounted.contains(&(name.as_str(), index));
+            // Of equal ones that were foretold those are first that an expectation names.
+            for (_, signal) in victim
+                .signals
+                .iter()
+                .enumerate()
+                .filter(|(index, _)| told(*index))
+            {
+                take(&mut foretold, name, signal);
+            }
             for (index, signal) in victim.signals.iter().enumerate() {
-                if !self.accounted.contains(&(name.as_str(), index)) {
+                let accounted = self.accounted.contains(&(name.as_str(), index));
+                if !accounted && !take(&mut foretold, name, signal) {
                     self.found.push(Found::unforeseen(
                         of_victim(name, [values::signal(signal, victim)]),
                         format!("{name} was signalled, which no expectation names"),
@@ -222,6 +234,19 @@ impl<'a> Checks<'a> {
                 ));
             }
         }
+    }
+
+    /// The signals that came of errors just as the oracle foretold them.
+    fn foretold(&self) -> Vec<(&'a str, &'a Signal)> {
+        let evidence = self.evidence;
+        let injected = evidence.steps.iter().filter_map(|step| match step {
+            StepEvidence::Injected(injected) => Some(&injected.hits),
+            _ => None,
+        });
+        injected
+            .flatten()
+            .flat_map(|hit| oracle::foretold_signals(hit, self.kernel, &evidence.blind))
+            .collect()
     }
 
     /// Signals to processes that are no victims, of which no expectation has spoken.
@@ -241,6 +266,12 @@ impl<'a> Checks<'a> {
             ));
         }
     }
+}
+
+/// Takes a signal of this victim out of those; whether it was there.
+fn take(signals: &mut Vec<(&str, &Signal)>, name: &str, signal: &Signal) -> bool {
+    let found = signals.iter().position(|one| *one == (name, signal));
+    found.map(|index| signals.swap_remove(index)).is_some()
 }
 
 /// That this is what a victim was told.

@@ -375,3 +375,29 @@ fn what_holds_the_device_is_the_superblock_wherever_it_is_mounted() {
     let detached = with_after(|after| after.filesystem = Filesystem::Away(Away::Detached));
     assert_passes(&case(), &detached);
 }
+
+#[test]
+fn a_signal_that_the_oracle_foretold_needs_no_expectation() {
+    let silent = expecting(|state| {
+        let bob = state
+            .killed
+            .keys()
+            .find(|name| name.as_str() == "bob")
+            .unwrap()
+            .clone();
+        state.killed.remove(&bob);
+    });
+    assert_passes(&silent, &truth());
+    // Of which it has no prediction, it accounts for nothing.
+    let unknown = with_facts(|facts| {
+        facts.owners.as_mut().unwrap()[1].record.owner = SpaceOwner::Other(2);
+    });
+    let findings = judge(&silent, &new_kernel(), &unknown).findings;
+    let unnamed = "bob was signalled, which no expectation names";
+    assert!(findings.iter().any(|finding| finding.what == unnamed));
+    // One more than it foretold is one too many.
+    let mut twice = truth();
+    let bob = twice.victims.get_mut("bob").unwrap();
+    bob.signals.push(bob.signals[0].clone());
+    assert_only(&silent, &twice, unnamed);
+}

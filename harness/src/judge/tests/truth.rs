@@ -105,7 +105,7 @@ pub(super) fn view(pid: i32, signals: Vec<Signal>) -> VictimView {
 pub(super) fn victims() -> BTreeMap<String, VictimView> {
     BTreeMap::from([
         ("alice".to_owned(), view(91, vec![sigbus()])),
-        ("bob".to_owned(), view(92, vec![sigbus()])),
+        ("bob".to_owned(), view(92, vec![Signal { tid: 92, ..sigbus() }])),
         ("carol".to_owned(), view(93, vec![])),
     ])
 }
