@@ -12,8 +12,8 @@ use crate::observe::evidence::{After, Evidence, Filesystem, Hit, Tried, Unfinish
 use crate::observe::probes::Blind;
 use crate::oracle::facts::{Facts, VictimFacts};
 use crate::oracle::{
-    Difference, EventResult, FilesystemAfter, Observed, Prediction, SeenEntry, SeenSignal, SeenVictim,
-    compare, parts, predict,
+    Comparison, Difference, EventResult, FilesystemAfter, Observed, Prediction, SeenEntry, SeenSignal,
+    SeenVictim, compare, parts, predict,
 };
 use guest_agent::address::GuestPhysical;
 use guest_agent::victim::Signal;
@@ -26,11 +26,10 @@ const SIGBUS: u64 = 1 << 6;
 pub(super) fn differences(hits: &[Hit], kernel: &KernelVersion, blind: &Blind) -> Vec<Difference> {
     let mut all: Vec<(Difference, usize)> = Vec::new();
     for hit in hits {
-        let Some(after) = &hit.after else {
+        let Some(comparison) = compared(hit, kernel, blind) else {
             continue;
         };
-        let prediction = predict(&hit.facts, &hit.injection, kernel);
-        for difference in compare(&prediction, &observed(hit, after, blind)).differences {
+        for difference in comparison.differences {
             match all
                 .iter_mut()
                 .find(|(known, _)| known.signature == difference.signature && known.what == difference.what)
@@ -59,11 +58,9 @@ pub(super) fn foretold_signals<'h>(
     kernel: &KernelVersion,
     blind: &Blind,
 ) -> Vec<(&'h str, &'h Signal)> {
-    let Some(after) = &hit.after else {
+    let (Some(after), Some(comparison)) = (&hit.after, compared(hit, kernel, blind)) else {
         return Vec::new();
     };
-    let prediction = predict(&hit.facts, &hit.injection, kernel);
-    let comparison = compare(&prediction, &observed(hit, after, blind));
     let as_predicted = |name: &str| {
         let differs = |difference: &Difference| {
             difference.signature.kind == FindingKind::Victim
@@ -78,12 +75,15 @@ pub(super) fn foretold_signals<'h>(
 
 /// Whether the oracle has a prediction for what the injecting call gets, which [`differences`] then holds against its answer.
 pub(super) fn foretells_the_answer(hit: &Hit, kernel: &KernelVersion, blind: &Blind) -> bool {
-    let Some(after) = &hit.after else {
-        return false;
-    };
+    let comparison = compared(hit, kernel, blind);
+    comparison.is_some_and(|comparison| comparison.compared.iter().any(|part| part == parts::INJECTOR))
+}
+
+/// What was seen of an error against its prediction; `None` where nobody has looked at it afterwards.
+fn compared(hit: &Hit, kernel: &KernelVersion, blind: &Blind) -> Option<Comparison> {
+    let after = hit.after.as_ref()?;
     let prediction = predict(&hit.facts, &hit.injection, kernel);
-    let compared = compare(&prediction, &observed(hit, after, blind)).compared;
-    compared.iter().any(|part| part == parts::INJECTOR)
+    Some(compare(&prediction, &observed(hit, after, blind)))
 }
 
 /// What was predicted of the error on which the guest ended, or that the kernel did not come back from.

@@ -37,6 +37,25 @@ pub struct Evidence {
     pub end: End,
 }
 
+impl Evidence {
+    /// The injections that happened, in order, each with its step, counted from 0.
+    pub fn injections(&self) -> impl DoubleEndedIterator<Item = (usize, &Injected)> {
+        self.steps
+            .iter()
+            .enumerate()
+            .filter_map(|(step, seen)| match seen {
+                StepEvidence::Injected(injected) => Some((step, injected)),
+                StepEvidence::Done
+                | StepEvidence::State(_)
+                | StepEvidence::Operation(_)
+                | StepEvidence::Refused(_)
+                | StepEvidence::Failed(_)
+                | StepEvidence::Stuck(_)
+                | StepEvidence::Impossible(_) => None,
+            })
+    }
+}
+
 /// An error that was made and of which nothing more could be seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Unfinished {

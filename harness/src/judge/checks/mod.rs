@@ -184,7 +184,9 @@ impl<'a> Checks<'a> {
                     FindingWord::NeverLeft,
                     "the last handler was entered and never left",
                 ),
-                _ => (FindingWord::NeverEntered, "the last handler was never entered"),
+                Handled::Silent | Handled::Finished => {
+                    (FindingWord::NeverEntered, "the last handler was never entered")
+                }
             };
             self.note(
                 step,
@@ -214,10 +216,7 @@ impl<'a> Checks<'a> {
     /// an error that nobody has made.
     fn refused(&mut self) {
         let (case, evidence) = (self.case, self.evidence);
-        for (step, seen) in evidence.steps.iter().enumerate() {
-            let StepEvidence::Injected(injected) = seen else {
-                continue;
-            };
+        for (step, injected) in evidence.injections() {
             let silent = |hit: &&Hit| !oracle::foretells_the_answer(hit, self.kernel, &evidence.blind);
             let refusal = injected
                 .hits

@@ -6,7 +6,7 @@ use crate::judge::findings::Found;
 use crate::judge::oracle::{self, About};
 use crate::judge::values;
 use crate::judge::words::{self, SIGBUS};
-use crate::observe::evidence::{Access, Observation, StepEvidence, Tried, VictimView};
+use crate::observe::evidence::{Access, Observation, Tried, VictimView};
 use crate::observe::probes::{Sent, signals_in_lines, signals_sent};
 use guest_agent::victim::{Ended, Signal};
 use std::collections::{BTreeMap, BTreeSet};
@@ -239,13 +239,8 @@ impl<'a> Checks<'a> {
     /// The signals that came of errors just as the oracle foretold them.
     fn foretold(&self) -> Vec<(&'a str, &'a Signal)> {
         let evidence = self.evidence;
-        let injected = evidence.steps.iter().filter_map(|step| match step {
-            StepEvidence::Injected(injected) => Some(&injected.hits),
-            _ => None,
-        });
-        injected
-            .flatten()
-            .flat_map(|hit| oracle::foretold_signals(hit, self.kernel, &evidence.blind))
+        let hits = evidence.injections().flat_map(|(_, injected)| &injected.hits);
+        hits.flat_map(|hit| oracle::foretold_signals(hit, self.kernel, &evidence.blind))
             .collect()
     }
 

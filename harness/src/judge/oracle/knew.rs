@@ -2,7 +2,7 @@
 //! What the oracle knew of something that a failed expectation is about.
 
 use super::record;
-use crate::observe::evidence::{Evidence, Hit, StepEvidence};
+use crate::observe::evidence::{Evidence, Hit};
 use crate::oracle::parts;
 use guest_agent::address::PAGE_SIZE;
 use testcases::{Action, Expect, KernelVersion, Operation, Place};
@@ -27,11 +27,7 @@ pub(in crate::judge) fn knew(
     step: usize,
     about: About<'_>,
 ) -> Option<String> {
-    let before = evidence.steps.get(..step).unwrap_or(&evidence.steps);
-    let mut injections = before.iter().enumerate().filter_map(|(step, seen)| match seen {
-        StepEvidence::Injected(injected) => Some((step, injected)),
-        _ => None,
-    });
+    let mut injections = evidence.injections().filter(|(at, _)| *at < step);
     match about {
         // A page stays bad: whichever error hit it.
         About::Operation(action) => {

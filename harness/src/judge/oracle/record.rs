@@ -14,11 +14,9 @@ pub fn foretold(kernel: &KernelVersion, evidence: &Evidence) -> Vec<Foretold> {
     let blind = &evidence.blind;
     let mut all = Vec::new();
     let mut last = None;
-    for (step, seen) in evidence.steps.iter().enumerate() {
-        if let StepEvidence::Injected(injected) = seen {
-            all.extend(injected.hits.iter().map(|hit| of_hit(step, hit, kernel, blind)));
-            last = injected.hits.last();
-        }
+    for (step, injected) in evidence.injections() {
+        all.extend(injected.hits.iter().map(|hit| of_hit(step, hit, kernel, blind)));
+        last = injected.hits.last();
     }
     // An error that is not finished with is told both ways where its step has evidence.
     if let Some(Unfinished { injection, facts }) = &evidence.unfinished
