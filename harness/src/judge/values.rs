@@ -3,8 +3,9 @@
 
 use super::checks::shutdown_reason;
 use crate::observe::evidence::{Access, AccessResult, Away, Brought, Filesystem, Tried, VictimView};
+pub(super) use crate::oracle::values::{ended, returned};
 use guest_agent::call::Contents;
-use guest_agent::victim::{Ended, Signal};
+use guest_agent::victim::Signal;
 use std::collections::BTreeMap;
 use testcases::{FindingValue, FindingWord, Place, SeenSignal};
 
@@ -66,14 +67,6 @@ fn access(seen: &Access, victim: Option<&VictimView>) -> Vec<FindingValue> {
     result.into_iter().chain(raised).chain(end).collect()
 }
 
-/// How a process ended.
-pub(super) fn ended(how: Ended) -> FindingValue {
-    match how {
-        Ended::Exited(status) => FindingValue::Exited(status),
-        Ended::Killed(signal) => FindingValue::Died(signal),
-    }
-}
-
 /// What a victim was told: some signals, what waits, and its end.
 pub(super) fn told(signals: &[&Signal], victim: &VictimView) -> Vec<FindingValue> {
     let pending = victim.has_sigbus_pending().then(|| FindingWord::Pending.into());
@@ -107,9 +100,4 @@ pub(super) fn filesystem(seen: &Filesystem) -> FindingValue {
         Filesystem::Unmounted => FindingWord::Unmounted.into(),
         Filesystem::ShutDown(flags) => FindingValue::Shutdown(flags.and_then(shutdown_reason)),
     }
-}
-
-/// What a function returned; nothing where it did not.
-pub(super) fn returned(value: Option<i32>) -> FindingValue {
-    value.map_or(FindingWord::NoReturn.into(), FindingValue::returned)
 }

@@ -18,7 +18,7 @@ pub mod rules;
 pub mod situation;
 #[cfg(test)]
 mod tests;
-mod values;
+pub(crate) mod values;
 mod victims;
 mod words;
 

@@ -11,12 +11,22 @@ use testcases::{FindingKind, FindingSignature, FindingValue, FindingWord, Place}
 /// What a victim was told: signals, what waits, and its end.
 pub(super) fn victim(name: &str, seen: &SeenVictim) -> FindingSignature {
     let pending = seen.sigbus_pending.then(|| FindingWord::Pending.into());
-    let end = seen.ended.map(|ended| match ended {
-        Ended::Exited(status) => FindingValue::Exited(status),
-        Ended::Killed(signal) => FindingValue::Died(signal),
-    });
+    let end = seen.ended.map(ended);
     let told = seen.signals.iter().map(signal).chain(pending).chain(end);
     FindingSignature::new(FindingKind::Victim, told).of(name)
+}
+
+/// How a process ended.
+pub(crate) const fn ended(how: Ended) -> FindingValue {
+    match how {
+        Ended::Exited(status) => FindingValue::Exited(status),
+        Ended::Killed(signal) => FindingValue::Died(signal),
+    }
+}
+
+/// What a function returned; `no-return` where it did not.
+pub(crate) fn returned(value: Option<i32>) -> FindingValue {
+    value.map_or(FindingWord::NoReturn.into(), FindingValue::returned)
 }
 
 fn signal(seen: &SeenSignal) -> FindingValue {
@@ -40,9 +50,7 @@ pub(super) fn injector(seen: Result<(), Errno>) -> FindingSignature {
 
 /// What the calls of `xfs_dax_notify_failure` returned.
 pub(super) fn notify(seen: &[Option<i32>]) -> FindingSignature {
-    let values = seen
-        .iter()
-        .map(|value| value.map_or(FindingWord::NoReturn.into(), FindingValue::returned));
+    let values = seen.iter().copied().map(returned);
     FindingSignature::new(FindingKind::NotifyFailure, values)
 }
 
