@@ -345,15 +345,14 @@ fn last_words(console: &[String]) -> String {
             last.trim()
         );
     }
-    match console.get(console.len().saturating_sub(SHOWN)..) {
-        Some(last) if !last.is_empty() => {
-            format!(
-                "{BUSY}; the last lines of its console:\n    {}",
-                last.join("\n    ")
-            )
-        }
-        _ => BUSY.to_owned(),
+    let last = &console[console.len().saturating_sub(SHOWN)..];
+    if last.is_empty() {
+        return BUSY.to_owned();
     }
+    format!(
+        "{BUSY}; the last lines of its console:\n    {}",
+        last.join("\n    ")
+    )
 }
 
 /// The evidence of an operation that must succeed.
