@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Processes, by the session that a run was given: it stays with all that the run starts, also when the runner is gone.
 
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::Signal;
 use nix::unistd::{Pid, setsid};
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -49,18 +47,17 @@ fn living(stat: &str) -> Option<Process> {
     })
 }
 
-/// Has the command lead a session of its own, and die with the thread that starts it.
+/// Has the command lead a session of its own, by which whatever it starts is found.
 #[expect(
     unsafe_code,
     reason = "only between fork and exec can a process be put into a session"
 )]
 pub(super) fn in_its_own_session(command: &mut Command) {
-    // SAFETY: the closure runs in the forked child, where only async-signal-safe calls are allowed. It makes two plain system
-    // calls and converts an errno, which allocates nothing, takes no lock and touches no shared state.
+    // SAFETY: the closure runs in the forked child, where only async-signal-safe calls are allowed. It makes one plain system
+    // call and converts an errno, which allocates nothing, takes no lock and touches no shared state.
     unsafe {
         command.pre_exec(|| {
             setsid()?;
-            set_pdeathsig(Signal::SIGKILL)?;
             Ok(())
         });
     }
@@ -69,6 +66,7 @@ pub(super) fn in_its_own_session(command: &mut Command) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::signal::Signal;
 
     #[test]
     fn a_name_may_hold_anything_and_a_zombie_is_dead() {

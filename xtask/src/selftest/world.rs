@@ -7,6 +7,7 @@ use super::running::{Ended, Running};
 use super::setting::{Setting, copy};
 use super::trouble::{Outcome, Trouble};
 use anyhow::Context;
+use guest_images::child;
 use nix::unistd::Pid;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -14,7 +15,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use tempfile::TempDir;
 
 pub(super) struct World<'s> {
@@ -217,7 +218,7 @@ impl<'w> Plan<'w> {
         let program = world.setting.program.clone().into_os_string();
         let mut words = self.starter.into_iter().chain([program]).chain(self.arguments);
         let first = words.next().unwrap_or_default();
-        let mut command = Command::new(&first);
+        let mut command = child::command(&first);
         command
             .args(words)
             .current_dir(world.path("here"))
