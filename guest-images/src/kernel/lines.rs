@@ -24,7 +24,8 @@ pub struct SourceLines {
 }
 
 impl Kernel {
-    /// The source lines of this kernel; `None` where it has no vmlinux with debug information, as no packaged one has.
+    /// The source lines of this kernel; `None` where it has no vmlinux with debug information, as no packaged one has, or where
+    /// that cannot be read: the places in a report then stay as the kernel printed them.
     ///
     /// Reads the symbols of the whole image, which can take a second.
     pub fn source_lines(&self) -> Option<SourceLines> {
