@@ -130,7 +130,7 @@ pub(crate) fn state(
     others: impl FnOnce(u32) -> Result<Vec<String>, Failure>,
 ) -> Result<Seen, Failure> {
     let table = fs::read_to_string(MOUNT_INFO).doing(MOUNT_INFO)?;
-    let table: Vec<Line> = table.lines().filter_map(Line::parse).collect();
+    let table = lines_of(&table)?;
     // The mount point may not have been made yet.
     let on_top = mount_id(at).ok();
     let whereabouts = match device {
@@ -276,6 +276,14 @@ impl Line {
     }
 }
 
+/// Every mount. A line that makes no sense is no mount that may be passed over.
+fn lines_of(table: &str) -> Result<Vec<Line>, Failure> {
+    let parse = |line| {
+        Line::parse(line).ok_or_else(|| failure(format_args!("{MOUNT_INFO}: cannot make sense of `{line}`")))
+    };
+    table.lines().map(parse).collect()
+}
+
 fn described(geometry: &xfs::Geometry) -> Geometry {
     Geometry {
         block_size: geometry.block_size,
@@ -341,7 +349,12 @@ mod tests {
 
     fn table(more: &str) -> Vec<Line> {
         let text = format!("{TABLE}{more}");
-        text.lines().filter_map(Line::parse).collect()
+        lines_of(&text).unwrap()
+    }
+
+    #[test]
+    fn no_line_is_passed_over() {
+        assert!(lines_of(&format!("{TABLE}40 35 259:1 / /mnt rw xfs\n")).is_err());
     }
 
     #[test]
@@ -410,7 +423,7 @@ mod tests {
     #[test]
     fn a_path_tells_its_mount() {
         let table = fs::read_to_string(MOUNT_INFO).unwrap();
-        let table: Vec<Line> = table.lines().filter_map(Line::parse).collect();
+        let table = lines_of(&table).unwrap();
         let proc = mount_id("/proc").unwrap();
         assert_eq!(
             table
