@@ -44,7 +44,7 @@ fn killed_before_a_step(world: &World<'_>) -> Outcome {
     let mut run = world.test().start()?;
     run.wait_for(&["\"case-started\""])?;
     run.wait_for_guest()?;
-    let killed = run.signal_guests(Signal::SIGKILL);
+    let killed = run.signal_guests(Signal::SIGKILL)?;
     must(killed == 1, "one emulator", killed.to_string())?;
     let record = all_pass(world, &run.end()?)?;
     noted(
@@ -62,7 +62,7 @@ fn killed_in_a_step(world: &World<'_>) -> Outcome {
     world.add_case("then", QUICK)?;
     let mut run = world.test().start()?;
     run.wait_for(&["\"x/slow\"", FIRST_STEP[0], FIRST_STEP[1]])?;
-    run.signal_guests(Signal::SIGKILL);
+    run.signal_guests(Signal::SIGKILL)?;
     let record = finished(world, &run.end()?, ExitStatus::Broken)?;
     judged(&record, "x/slow", Verdict::Broken, "SIGKILL")?;
     judged(&record, "x/then", Verdict::Pass, "")?;
@@ -73,7 +73,7 @@ fn killed_behind_a_known_issue(world: &World<'_>) -> Outcome {
     world.add_case("foretold", FORETOLD)?;
     let mut run = world.test().start()?;
     run.wait_for(&["\"step-started\"", "run `sleep 30`"])?;
-    run.signal_guests(Signal::SIGKILL);
+    run.signal_guests(Signal::SIGKILL)?;
     let record = finished(world, &run.end()?, ExitStatus::Broken)?;
     judged(&record, "x/foretold", Verdict::Broken, "SIGKILL")?;
     let log = world
@@ -93,7 +93,7 @@ fn stopped_in_a_step(world: &World<'_>) -> Outcome {
     world.add_case("then", QUICK)?;
     let mut run = world.test().args(["--case-timeout", "15"]).start()?;
     run.wait_for(&["\"x/slow\"", FIRST_STEP[0], FIRST_STEP[1]])?;
-    run.signal_guests(Signal::SIGSTOP);
+    run.signal_guests(Signal::SIGSTOP)?;
     let record = finished(world, &run.end()?, ExitStatus::Broken)?;
     judged(
         &record,
@@ -109,7 +109,7 @@ fn stopped_before_a_step(world: &World<'_>) -> Outcome {
     let mut run = world.test().args(["--case-timeout", "8"]).start()?;
     run.wait_for(&["\"case-started\""])?;
     run.wait_for_guest()?;
-    run.signal_guests(Signal::SIGSTOP);
+    run.signal_guests(Signal::SIGSTOP)?;
     let ended = run.end()?;
     ended.is(ExitStatus::Broken)?;
     judged(

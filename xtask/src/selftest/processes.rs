@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Processes, by the session that a run was given: it stays with all that the run starts, also when the runner is gone.
 
+use anyhow::Context;
 use nix::unistd::{Pid, setsid};
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -22,15 +23,14 @@ impl Process {
 }
 
 /// The living processes of a session.
-pub(super) fn of(session: Pid) -> Vec<Process> {
-    fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
+pub(super) fn of(session: Pid) -> anyhow::Result<Vec<Process>> {
+    let entries = fs::read_dir("/proc").context("cannot read /proc")?;
+    Ok(entries
         .flatten()
         // A process may end while we look.
         .filter_map(|entry| living(&fs::read_to_string(entry.path().join("stat")).ok()?))
         .filter(|process| process.session == session)
-        .collect()
+        .collect())
 }
 
 /// One line of /proc/PID/stat (proc(5)): `17 (name) S parent group session …`; the name may hold anything.
@@ -83,10 +83,10 @@ mod tests {
         in_its_own_session(&mut command);
         let mut child = command.spawn().unwrap();
         let session = Pid::from_raw(i32::try_from(child.id()).unwrap());
-        while of(session).len() < 2 {
+        while of(session).unwrap().len() < 2 {
             std::thread::yield_now();
         }
-        for process in of(session) {
+        for process in of(session).unwrap() {
             nix::sys::signal::kill(process.pid, Signal::SIGKILL).unwrap();
         }
         child.wait().unwrap();

@@ -71,8 +71,8 @@ impl Running<'_> {
     /// Waits until there is an emulator.
     pub(super) fn wait_for_guest(&mut self) -> Result<Vec<Process>, Trouble> {
         self.wait_while_it_runs("an emulator", |run| {
-            let guests = run.guests();
-            (!guests.is_empty()).then_some(guests)
+            // Where they cannot be asked for, none comes, and the wait fails.
+            run.guests().ok().filter(|guests| !guests.is_empty())
         })
     }
 
@@ -100,10 +100,10 @@ impl Running<'_> {
     }
 
     /// Its emulators.
-    pub(super) fn guests(&self) -> Vec<Process> {
-        let mut all = processes::of(self.session);
+    pub(super) fn guests(&self) -> anyhow::Result<Vec<Process>> {
+        let mut all = processes::of(self.session)?;
         all.retain(Process::is_guest);
-        all
+        Ok(all)
     }
 
     /// Sends a signal to the runner.
@@ -112,13 +112,11 @@ impl Running<'_> {
     }
 
     /// Sends a signal to all its emulators; returns how many there were.
-    pub(super) fn signal_guests(&self, signal: Signal) -> usize {
-        let guests = self.guests();
+    pub(super) fn signal_guests(&self, signal: Signal) -> anyhow::Result<usize> {
+        let guests = self.guests()?;
         // One that has ended meanwhile hears nothing.
-        guests
-            .iter()
-            .filter(|guest| kill(guest.pid, signal).is_ok())
-            .count()
+        let heard = guests.iter().filter(|guest| kill(guest.pid, signal).is_ok());
+        Ok(heard.count())
     }
 
     /// Waits for the end.
@@ -143,7 +141,7 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         // Not one of a run that has ended well; whether those are gone is what is looked at.
         if !matches!(self.child.try_wait(), Ok(Some(_))) {
-            for process in processes::of(self.session) {
+            for process in processes::of(self.session).into_iter().flatten() {
                 // Whatever has ended by itself is fine.
                 kill(process.pid, Signal::SIGKILL).ok();
             }

@@ -142,13 +142,13 @@ fn stopped_for(world: &World<'_>, how_long: Duration) -> Result<Ended, Trouble> 
     let mut run = world.test().start()?;
     run.wait_for(&IN_A_STEP)?;
     run.signal(Signal::SIGSTOP)?;
-    run.signal_guests(Signal::SIGSTOP);
+    run.signal_guests(Signal::SIGSTOP)?;
     // It is time itself that goes by here.
     let until = Instant::now() + how_long;
     world
         .setting
         .wait("time to go by", || Ok((Instant::now() > until).then_some(())))?;
-    run.signal_guests(Signal::SIGCONT);
+    run.signal_guests(Signal::SIGCONT)?;
     run.signal(Signal::SIGCONT)?;
     run.end()
 }

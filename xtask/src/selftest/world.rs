@@ -53,7 +53,7 @@ impl<'s> World<'s> {
             sessions: RefCell::default(),
             outs: RefCell::default(),
             own_cache: RefCell::default(),
-            shared_memory: leftovers::shared_memory(),
+            shared_memory: leftovers::shared_memory()?,
         };
         for part in ["cases/x", "here", "tmp", "said"] {
             world.make_folder(part)?;
