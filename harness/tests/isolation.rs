@@ -45,7 +45,7 @@ async fn assert_sound(guest: &Guest, template: &Template) {
         assert_eq!(nvdimm::still_dax(&guest.agent).await.unwrap(), Dax::Proved);
         if round == 0 {
             // What is cached goes with the mount; what is read after it is what the NVDIMM holds.
-            let at = nvdimm::MOUNT_POINT.to_owned();
+            let at = guest_agent::MOUNT_POINT.to_owned();
             let unmounted = guest.agent.call(Unmount { at }, PATIENCE).await.unwrap();
             assert!(matches!(unmounted, Outcome::Done(())), "{unmounted:?}");
             let mounted = nvdimm::mount(&guest.agent, &stack, "dax=always", PATIENCE)

@@ -28,6 +28,9 @@ pub const SSH_PORT: &str = "taster.ssh";
 /// The agent's path in the guest.
 pub const AGENT_PATH: &str = "/bin/guest-agent";
 
+/// Where the guest's filesystem under test is mounted, if it has one.
+pub const MOUNT_POINT: &str = "/mnt";
+
 /// The TCP port on the guest's own loopback where the agent answers. The host reaches it through its SSH session, which
 /// needs no process of its own in the guest then (RFC 4254, 7.2: `direct-tcpip`).
 pub const AGENT_PORT: u16 = 7;

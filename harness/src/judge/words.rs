@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What was seen, in a kernel developer's words. They are for people alone: what a known issue names is in `values`.
 
-use crate::nvdimm::MOUNT_POINT;
 use crate::observe::evidence::{Access, AccessResult, Away, Brought, Filesystem, Tried, VictimView};
 use crate::observe::probes::Sent;
+use guest_agent::MOUNT_POINT;
 use guest_agent::call::{Contents, Refusal};
 use guest_agent::victim::Signal;
 use testcases::{BusCode, Bytes, Errno, Place, SignalExpectation};

@@ -4,9 +4,8 @@
 use super::stack::{Part, Place, Stack};
 use super::{NvdimmError, QUESTION};
 use crate::guest::agent::Agent;
-use guest_agent::address::{FileOffset, FsOffset, GuestPhysical};
-use guest_agent::call::{AskPmem, Outcome, Resolve};
-use serde::{Deserialize, Serialize};
+use guest_agent::address::{FileOffset, FsOffset};
+use guest_agent::call::{AskPmem, BadMemory, Outcome, Resolve};
 
 /// Where a byte of a file was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,15 +60,6 @@ pub async fn resolve(
             place,
         }),
     }
-}
-
-/// A range of memory that a pmem device's badblocks name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct BadMemory {
-    /// Its first byte.
-    pub start: GuestPhysical,
-    /// Bytes.
-    pub length: u64,
 }
 
 /// The badblocks of all pmem devices.

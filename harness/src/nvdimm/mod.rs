@@ -18,17 +18,15 @@ pub use character::make_devdax;
 pub use error::NvdimmError;
 pub use filesystem::{Dax, lacking_for_mount, make_xfs, mount, prove_dax, still_dax};
 pub use ground::build;
-pub use locate::{BadMemory, Found, badblocks, resolve};
+pub use locate::{Found, badblocks, resolve};
 pub use namespaces::make_fsdax;
 pub use stack::{Part, Place, Pmem, Stack};
 
 use crate::guest::agent::Agent;
+use guest_agent::MOUNT_POINT;
 use guest_agent::call::{Run, RunResult};
 use guest_agent::victim::Ended;
 use std::time::Duration;
-
-/// Where the filesystem under test is mounted.
-pub const MOUNT_POINT: &str = "/mnt";
 
 /// Making a namespace or a filesystem, which on an emulated processor takes seconds.
 const PREPARATION: Duration = Duration::from_secs(120);

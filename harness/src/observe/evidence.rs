@@ -2,10 +2,11 @@
 //! Everything observed while a case ran: what the judge sees, and all that it sees.
 
 use super::probes::{Blind, NotifyCall, Sent, ShutdownFlags};
-use crate::nvdimm::BadMemory;
 use crate::oracle::facts as oracle;
 use guest_agent::address::{DeviceOffset, GuestPhysical};
-use guest_agent::call::{BadRange, Contents, Extent, FileStatus, Handled, PageEntry, PageFlags, Refusal};
+use guest_agent::call::{
+    BadMemory, BadRange, Contents, Extent, FileStatus, Handled, PageEntry, PageFlags, Refusal,
+};
 use guest_agent::trace::TraceLine;
 use guest_agent::victim::{Ended, Signal};
 use serde::{Deserialize, Serialize};

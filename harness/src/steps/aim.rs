@@ -4,9 +4,10 @@
 use super::victims::spot;
 use super::{Scene, Trouble};
 use crate::judge::words;
-use crate::nvdimm::{self, Dax, MOUNT_POINT, NvdimmError, Part as Device, path_of};
+use crate::nvdimm::{self, Dax, NvdimmError, Part as Device, path_of};
 use crate::observe::evidence::StepEvidence;
 use crate::places::{Memory, Page, Part, Structure, Wanted, choose, data_at, page_starts, part, structure};
+use guest_agent::MOUNT_POINT;
 use guest_agent::address::{FileOffset, FsOffset, GuestPhysical, PAGE_SIZE};
 use guest_agent::call::{
     AskQuota, AskVictim, Geometry, Outcome as Answer, Space, SpaceMap, Stat, WOULD_WAIT, Whereabouts,

@@ -2,8 +2,9 @@
 //! Programs that run in the guest, and files of the kernel that are written.
 
 use super::{OPERATION, Scene, Trouble};
-use crate::nvdimm::{MOUNT_POINT, Stack};
+use crate::nvdimm::Stack;
 use crate::observe::evidence::{Brought, Tried};
+use guest_agent::MOUNT_POINT;
 use guest_agent::call::{Outcome as Answer, Run, WriteKernelFile};
 use guest_agent::victim::Ended;
 use std::time::Duration;

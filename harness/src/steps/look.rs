@@ -5,12 +5,13 @@ use super::aim::device;
 use super::victims::spot;
 use super::{PULSE, QUESTION, Scene, Trouble};
 use crate::guest::agent::CallError;
-use crate::nvdimm::{self, MOUNT_POINT, path_of};
+use crate::nvdimm::{self, path_of};
 use crate::observe::evidence::{
     Away, End, EntryView, Evidence, FileView, Filesystem, Layout, Observation, StepEvidence, VictimView,
 };
 use crate::observe::{patterns, probes, watched};
 use crate::places::page_starts;
+use guest_agent::MOUNT_POINT;
 use guest_agent::address::{FsOffset, GuestPhysical};
 use guest_agent::call::{
     AskAccounts, AskExtents, AskPageFlags, AskVictim, LogRecord, MountState, Outcome as Answer, PageFlags,

@@ -4,8 +4,9 @@
 use super::operate::brought;
 use super::{OPERATION, Scene, Trouble};
 use crate::guest::agent::CallError;
-use crate::nvdimm::{self, Dax, MOUNT_POINT, NvdimmError};
+use crate::nvdimm::{self, Dax, NvdimmError};
 use crate::observe::evidence::{Brought, Tried};
+use guest_agent::MOUNT_POINT;
 use guest_agent::call::{
     AskBlockDevice, AskMount, BlockDevice, ChangeMount, GoingDown, MarkTrace, MountChange, MountState,
     Outcome as Answer, Unmount, Whereabouts,

@@ -2,8 +2,9 @@
 //! Operations on files: each done once, and what came of it.
 
 use super::{Scene, Trouble};
-use crate::nvdimm::{MOUNT_POINT, path_of};
+use crate::nvdimm::path_of;
 use crate::observe::evidence::{Brought, Tried};
+use guest_agent::MOUNT_POINT;
 use guest_agent::address::FileOffset;
 use guest_agent::call::{
     Allocation, Caches, ChangeFile, CopyRange, Dedupe, Deduped, FileChange, FileRanges, Fill as GuestFill,

@@ -6,10 +6,11 @@ use super::names::Kind;
 use super::victims::spot;
 use super::{OPERATION, QUESTION, Scene, Trouble};
 use crate::inject::{Done, InjectError, Injector, Spinner, by_madvise, told};
-use crate::nvdimm::{MOUNT_POINT, Part as Device, path_of};
+use crate::nvdimm::{Part as Device, path_of};
 use crate::observe::evidence::{Filesystem, Hit, Injected, StepEvidence, Unfinished};
 use crate::oracle::facts::{Facts, MAIN_THREAD, ThreadOf};
 use crate::places::{Page, page_starts};
+use guest_agent::MOUNT_POINT;
 use guest_agent::address::{FileOffset, FsOffset, GuestPhysical, PAGE_SIZE};
 use guest_agent::call::{
     AskAccounts, AskExtents, AskFacts, AskFlags, AskVictim, Covering, Handled, MarkLog, MarkTrace,

@@ -3,6 +3,7 @@
 
 use super::victims::spec;
 use super::{DEVICE, Guest, errno, load, spot};
+use guest_agent::MOUNT_POINT;
 use guest_agent::address::{DeviceOffset, FsOffset};
 use guest_agent::call::{
     AskAccounts, AskPageFlags, AskPmem, BadRange, FileChange, FileTrouble, Fill, HealthNews, Inject,
@@ -11,7 +12,7 @@ use guest_agent::call::{
 };
 use guest_agent::victim::KillPolicy;
 use guest_agent::victim::VictimSpec;
-use harness::nvdimm::{MOUNT_POINT, path_of};
+use harness::nvdimm::path_of;
 
 const PAGE: u64 = 4096;
 

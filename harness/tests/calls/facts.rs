@@ -3,12 +3,13 @@
 
 use super::victims::spec;
 use super::{Guest, done, errno, load, spot, store};
+use guest_agent::MOUNT_POINT;
 use guest_agent::call::{
     Caches, ChangeMount, Facts, FileChange, Fill, GoingDown, MountChange, PageSize, SpaceOwner, Unmount,
     VictimStarted, WhyInCore,
 };
 use guest_agent::victim::{Disposition, KillPolicy, MappingSpec, Sharing, VictimSpec};
-use harness::nvdimm::{self, MOUNT_POINT, path_of};
+use harness::nvdimm::{self, path_of};
 use std::time::Duration;
 
 const PAGE: u64 = 4096;

@@ -8,6 +8,7 @@ pub(crate) mod mounts;
 pub(crate) mod space;
 pub(crate) mod victims;
 
+use guest_agent::MOUNT_POINT;
 use guest_agent::address::{FileOffset, FsOffset, MappingOffset, PAGE_SIZE};
 use guest_agent::call::{
     AskBlockDevice, AskFacts, AskPmem, AskVictim, BlockDevice, Call, ChangeFile, Contents, Facts, FileChange,
@@ -15,7 +16,7 @@ use guest_agent::call::{
     VictimStarted, VictimState,
 };
 use guest_agent::victim::{Access, Ended, Order, Reply, Spot, Touch, VictimSpec};
-use harness::nvdimm::{self, MOUNT_POINT, Part, Place, Stack, path_of};
+use harness::nvdimm::{self, Part, Place, Stack, path_of};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(60);

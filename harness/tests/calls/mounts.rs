@@ -3,12 +3,13 @@
 
 use super::victims::spec;
 use super::{DEVICE, Guest, errno, load, spot};
+use guest_agent::MOUNT_POINT;
 use guest_agent::call::{
     AskMount, AskQuota, ChangeMount, FileChange, Fill, GoingDown, Mount, MountChange, MountState, Outcome,
     ReadKernelFile, ReleaseVictim, Run, Unmount, VictimStarted, Whereabouts, WriteKernelFile,
 };
 use guest_agent::victim::Ended;
-use harness::nvdimm::{MOUNT_POINT, path_of};
+use harness::nvdimm::path_of;
 
 async fn state(guest: &Guest<'_>) -> MountState {
     let at = MOUNT_POINT.to_owned();

@@ -2,9 +2,10 @@
 //! Who owns what.
 
 use super::{Guest, done};
+use guest_agent::MOUNT_POINT;
 use guest_agent::address::FileOffset;
 use guest_agent::call::{FileChange, Fill, Space, SpaceMap, SpaceOwner, SpaceRecord};
-use harness::nvdimm::{MOUNT_POINT, path_of};
+use harness::nvdimm::path_of;
 
 async fn map(guest: &Guest<'_>) -> Space {
     let at = MOUNT_POINT.to_owned();

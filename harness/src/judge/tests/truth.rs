@@ -2,7 +2,6 @@
 //! One true run, as evidence made by hand, and ways to make it false.
 
 pub(super) use crate::judge::{foretold, judge};
-pub(super) use crate::nvdimm::BadMemory;
 pub(super) use crate::observe::evidence::{
     After, Brought, End, Evidence, Filesystem, Hit, Injected, Layout, Observation, PageAfter, StepEvidence,
     Tried, Unfinished, VictimAfter, VictimView,
@@ -10,6 +9,7 @@ pub(super) use crate::observe::evidence::{
 pub(super) use crate::observe::probes::{Blind, NotifyCall, ShutdownFlags};
 pub(super) use crate::oracle::facts;
 pub(super) use guest_agent::address::{DeviceOffset, FileOffset, FsOffset, GuestPhysical, MappingOffset};
+pub(super) use guest_agent::call::BadMemory;
 pub(super) use guest_agent::call::{
     BadRange, Contents, Handled, PageEntry, Refusal, SpaceOwner, SpaceRecord,
 };
