@@ -14,7 +14,6 @@
 use crate::guest::agent::{Agent, CallError};
 use crate::guest::{Death, Guest};
 use crate::nvdimm::{self, NvdimmError, Pmem, Stack};
-use crate::observe::{probes, splat};
 use crate::qemu::{Machine, Mebibytes, Nvdimm};
 use crate::snapshot::{Key, Recipe, Template as Kept, Unmade, Workshop};
 use guest_agent::call::{AskLacking, MarkLog, Outcome, ReadLog};
@@ -23,6 +22,7 @@ use guest_images::qemu::Qemu;
 use serde::Serialize;
 use std::time::Duration;
 use testcases::{Ground, Log, Template, Xfs};
+use verdict::observe::{probes, splat};
 
 /// Attaching a dozen probes patches kernel text under emulation; mounting replays a log.
 const PREPARATION: Duration = Duration::from_secs(60);

@@ -44,12 +44,13 @@ fn faults(list: &[String]) {
 }
 
 /// Who may know about whom; an arrow that is not here must not be there.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("xtask", &["harness", "guest-images", "testcases", "reports"]),
     (
         "harness",
-        &["guest-images", "guest-agent", "testcases", "reports"],
+        &["verdict", "guest-images", "guest-agent", "testcases", "reports"],
     ),
+    ("harness/verdict", &["guest-agent", "testcases", "reports"]),
     ("guest-images", &["guest-agent"]),
     ("guest-images/agent", &[]),
     ("testcases", &[]),
@@ -58,22 +59,22 @@ const ARROWS: [(&str, &[&str]); 6] = [
 
 #[test]
 fn arrows_between_crates_point_one_way() {
-    let ours: BTreeSet<&str> = [
-        "xtask",
-        "harness",
-        "guest-images",
-        "guest-agent",
-        "testcases",
-        "reports",
-    ]
-    .into();
+    let name = |folder: &str| {
+        let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+        let line = manifest
+            .lines()
+            .find_map(|line| line.strip_prefix("name = "))
+            .unwrap();
+        line.trim_matches('"').to_owned()
+    };
+    let ours: BTreeSet<String> = ARROWS.iter().map(|(folder, _)| name(folder)).collect();
     let mut list = Vec::new();
     for (folder, allowed) in ARROWS {
         let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
         let known: BTreeSet<&str> = manifest
             .lines()
             .filter_map(|line| line.split(['.', ' ', '=']).next())
-            .filter(|name| ours.contains(name))
+            .filter(|name| ours.contains(*name))
             .collect();
         for name in known.iter().filter(|name| !allowed.contains(name)) {
             list.push(format!(
@@ -89,6 +90,32 @@ fn arrows_between_crates_point_one_way() {
         .collect();
     let known: BTreeSet<PathBuf> = ARROWS.iter().map(|(folder, _)| PathBuf::from(folder)).collect();
     assert_eq!(members, known, "a crate without arrows in this test");
+}
+
+/// Crates that a judge stands on must not be able to ask anything: what they know, they were given.
+const ASKING: [&str; 8] = [
+    "tokio::",
+    "std::fs",
+    "std::net",
+    "std::process",
+    "std::thread",
+    "std::env",
+    "std::time::Instant",
+    "std::time::SystemTime",
+];
+
+#[test]
+fn the_verdict_does_no_io() {
+    let mut list = Vec::new();
+    let verdict = root().join("harness/verdict");
+    for (path, text) in files().into_iter().filter(|(path, _)| path.starts_with(&verdict)) {
+        for (number, line) in text.lines().enumerate() {
+            if let Some(word) = ASKING.iter().find(|word| line.contains(*word)) {
+                list.push(format!("{}:{} has {word}", path.display(), number + 1));
+            }
+        }
+    }
+    faults(&list);
 }
 
 /// Hosts that may be named: they name formats and people, they are not contacted.

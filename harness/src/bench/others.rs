@@ -5,7 +5,6 @@
 use super::workplace::{Workplace, thrown_away};
 use super::{BenchError, Spread};
 use crate::guest::{BOOT_DEADLINE, Guest};
-use crate::judge::judge;
 use crate::nvdimm::Stack;
 use crate::snapshot::{Template, Workshop};
 use crate::steps::carry_out;
@@ -14,6 +13,7 @@ use serde::Serialize;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use testcases::{Case, KernelVersion};
+use verdict::judge::judge;
 
 /// One case, from the start of its guest's process to its verdict.
 #[derive(Debug, Clone, PartialEq, Serialize)]

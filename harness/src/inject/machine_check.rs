@@ -14,7 +14,6 @@
 
 use super::{ACKNOWLEDGEMENT, Done, HANDLING, InjectError};
 use crate::guest::agent::{Agent, CallError};
-use crate::observe::probes::{HANDLED_ENTER, HANDLED_LEAVE};
 use crate::qemu::{MachineCheck, Qmp, inject as raise, inject_into_user_mode};
 use guest_agent::address::GuestPhysical;
 use guest_agent::call::{
@@ -22,6 +21,7 @@ use guest_agent::call::{
 };
 use guest_agent::victim::Order;
 use std::ops::Range;
+use verdict::observe::probes::{HANDLED_ENTER, HANDLED_LEAVE};
 
 /// How often the machine is stopped to find a CPU in the loop. The thread is all that its CPU has to do, so that nearly every
 /// stop finds it there; an agent's call between two stops makes the guest go on.
@@ -103,7 +103,10 @@ impl Checks<'_> {
         let since = self.agent.call(MarkTrace {}, HANDLING).await?;
         let by = Injection::MceInject(record);
         let mut done = Done::by_call(self.agent.call(Inject { by }, HANDLING).await?);
-        if matches!(done.injector, Some(crate::observe::evidence::Tried::Succeeded(_))) {
+        if matches!(
+            done.injector,
+            Some(verdict::observe::evidence::Tried::Succeeded(_))
+        ) {
             done.handled = self.chain(since, physical).await?;
         }
         Ok(done)

@@ -9,8 +9,6 @@ mod machine_check;
 
 use crate::guest::agent::{Agent, CallError};
 use crate::nvdimm::Stack;
-use crate::observe::evidence::{AccessResult, Brought, Tried};
-use crate::oracle::facts::{Injection as Told, Mechanism as Way, Page as Hit, ThreadOf};
 use crate::places::Page;
 use crate::qemu::{NotAcknowledged, Qmp, VirtualCpu, mce_bits as bits};
 use guest_agent::address::{GuestPhysical, PAGE_SIZE};
@@ -18,6 +16,8 @@ use guest_agent::call::{self, Handled, Inject, MceRecord, Outcome};
 use machine_check::Checks;
 use std::time::Duration;
 use testcases::{DebugfsFile, MadviseError, MceInject, Mechanism, Severity, SysfsFile};
+use verdict::observe::evidence::{AccessResult, Brought, Tried};
+use verdict::oracle::facts::{Injection as Told, Mechanism as Way, Page as Hit, ThreadOf};
 
 pub use machine_check::Spinner;
 

@@ -6,10 +6,10 @@ mod choose;
 pub use choose::{Part, Structure, Wanted, choose, data_at};
 
 use crate::nvdimm::{Part as Device, Stack};
-use crate::oracle::facts::{EntrySize, Region};
 use guest_agent::address::{DeviceOffset, FsOffset, GuestPhysical, PAGE_SIZE};
 use guest_agent::call::Region as Nvdimm;
 use testcases::{FileMetadata, GroupMetadata, PageSize};
+use verdict::oracle::facts::{EntrySize, Region};
 
 /// A page that an injection hits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

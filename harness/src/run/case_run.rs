@@ -6,9 +6,6 @@ use super::clock::{Clock, Moment};
 use super::guests::{Guests, NoGuest, Ready};
 use super::out::{self, folder};
 use crate::guest::{self, Death};
-use crate::judge::{SPLAT, foretold, judge};
-use crate::observe::evidence::{End, Evidence};
-use crate::observe::splat;
 use crate::qemu::{Direction, LineLog};
 use crate::steps::{News, carry_out, chain};
 use guest_images::Kernel;
@@ -22,6 +19,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use testcases::{Case, Isolation, KernelVersion};
+use verdict::judge::{SPLAT, foretold, judge};
+use verdict::observe::evidence::{End, Evidence};
+use verdict::observe::splat;
 
 /// Lines of the kernel's log in a result; the whole of it is an attachment.
 const LOG_LINES: usize = 60;

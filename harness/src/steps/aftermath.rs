@@ -2,14 +2,14 @@
 //! What one error has brought: the difference between just before and just after.
 
 use super::{QUESTION, Scene, Trouble};
-use crate::observe::evidence::{After, PageAfter, VictimAfter};
-use crate::observe::probes;
-use crate::oracle::facts::{self, Facts};
 use crate::places::Page;
 use guest_agent::address::MappingOffset;
 use guest_agent::call::{AskAccounts, AskPmem, AskVictim, BadRange, MarkTrace, ReadTrace};
 use guest_agent::victim::Spot;
 use std::collections::BTreeMap;
+use verdict::observe::evidence::{After, PageAfter, VictimAfter};
+use verdict::observe::probes;
+use verdict::oracle::facts::{self, Facts};
 
 /// Where things stood just before an error.
 pub(super) struct Before {

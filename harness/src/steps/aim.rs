@@ -3,9 +3,7 @@
 
 use super::victims::spot;
 use super::{Scene, Trouble};
-use crate::judge::words;
 use crate::nvdimm::{self, Dax, NvdimmError, Part as Device, path_of};
-use crate::observe::evidence::StepEvidence;
 use crate::places::{Memory, Page, Part, Structure, Wanted, choose, data_at, page_starts, part, structure};
 use guest_agent::MOUNT_POINT;
 use guest_agent::address::{FileOffset, FsOffset, GuestPhysical, PAGE_SIZE};
@@ -15,6 +13,8 @@ use guest_agent::call::{
 use nix::errno::Errno;
 use std::fmt;
 use testcases::{CharacterDevice, FilePath, Mapped, MarkSpec, Place, Target, VictimPlace};
+use verdict::judge::describe_filesystem;
+use verdict::observe::evidence::StepEvidence;
 
 /// The most pages that one injection may hit in turn.
 const MOST_PAGES: u64 = 4096;
@@ -236,7 +236,7 @@ impl Scene<'_> {
     async fn require_dax(&mut self, file: Option<&FilePath>, wanted: bool) -> Result<(), Trouble> {
         let mount = self.mount_state().await?;
         if mount.whereabouts != Whereabouts::Here {
-            let seen = words::filesystem(&self.filesystem_of(&mount).await?);
+            let seen = describe_filesystem(&self.filesystem_of(&mount).await?);
             return Err(Trouble::NotThere(format!(
                 "a place in the filesystem under test, and that is {seen}"
             )));

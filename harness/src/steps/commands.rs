@@ -3,12 +3,12 @@
 
 use super::{OPERATION, Scene, Trouble};
 use crate::nvdimm::Stack;
-use crate::observe::evidence::{Brought, Tried};
 use guest_agent::MOUNT_POINT;
 use guest_agent::call::{Outcome as Answer, Run, WriteKernelFile};
 use guest_agent::victim::Ended;
 use std::time::Duration;
 use testcases::{Operation, Outcome};
+use verdict::observe::evidence::{Brought, Tried};
 
 /// Checking a filesystem of a gibibyte takes an emulated processor seconds.
 const REPAIR: Duration = Duration::from_secs(120);

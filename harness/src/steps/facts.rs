@@ -6,10 +6,6 @@ use super::mounts::Mounting;
 use super::names::{Kind, Names};
 use super::victims::Victim;
 use crate::nvdimm::Stack;
-use crate::oracle::facts::{
-    Disposition, Entry, EntrySize, Facts, FilePlace, Filesystem, InodeFacts, InodeKind, MAIN_THREAD,
-    MappedPage, MountState, Mounted, OwnerFacts, Settings, Stack as Between, ThreadFacts, VictimFacts,
-};
 use guest_agent::address::{FileOffset, FsOffset, MappingOffset, PAGE_SIZE};
 use guest_agent::call::{
     self, Covering, Geometry, Outcome as Answer, PageFacts, PageSize, SpaceOwner, SpaceRecord, Whereabouts,
@@ -17,8 +13,11 @@ use guest_agent::call::{
 use guest_agent::victim::Spot;
 use std::collections::BTreeMap;
 use testcases::MappingKind;
-
-const SIGBUS: u64 = 1 << 6;
+use verdict::observe::has_sigbus;
+use verdict::oracle::facts::{
+    Disposition, Entry, EntrySize, Facts, FilePlace, Filesystem, InodeFacts, InodeKind, MAIN_THREAD,
+    MappedPage, MountState, Mounted, OwnerFacts, Settings, Stack as Between, ThreadFacts, VictimFacts,
+};
 
 /// What is asked beside the agent's own facts.
 pub(super) struct Beside<'a> {
@@ -217,8 +216,8 @@ fn victims(said: &call::Facts, page: Option<&PageFacts>, beside: &Beside<'_>) ->
                 },
                 tid: thread.tid,
                 policy: thread.policy,
-                blocks_sigbus: state.blocked & SIGBUS != 0,
-                has_sigbus_pending: state.pending & SIGBUS != 0,
+                blocks_sigbus: has_sigbus(state.blocked),
+                has_sigbus_pending: has_sigbus(state.pending),
             });
         let coverings = match page.map(|page| &page.mapped) {
             Some(Answer::Done(mapped)) => mapped.as_slice(),
@@ -232,9 +231,9 @@ fn victims(said: &call::Facts, page: Option<&PageFacts>, beside: &Beside<'_>) ->
             name: name.clone(),
             pid: state.pid,
             alive: state.ended.is_none(),
-            sigbus: if state.ignored & SIGBUS != 0 {
+            sigbus: if has_sigbus(state.ignored) {
                 Disposition::Ignored
-            } else if state.caught & SIGBUS != 0 {
+            } else if has_sigbus(state.caught) {
                 Disposition::Handler
             } else {
                 Disposition::Default

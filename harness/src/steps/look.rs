@@ -6,10 +6,6 @@ use super::victims::spot;
 use super::{PULSE, QUESTION, Scene, Trouble};
 use crate::guest::agent::CallError;
 use crate::nvdimm::{self, path_of};
-use crate::observe::evidence::{
-    Away, End, EntryView, Evidence, FileView, Filesystem, Layout, Observation, StepEvidence, VictimView,
-};
-use crate::observe::{patterns, probes, watched};
 use crate::places::page_starts;
 use guest_agent::MOUNT_POINT;
 use guest_agent::address::{FsOffset, GuestPhysical};
@@ -20,6 +16,10 @@ use guest_agent::call::{
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use testcases::{BadRange, FilePath, FileState, KernelVersion, Place, StateExpectation, VictimName, Watcher};
+use verdict::observe::evidence::{
+    Away, End, EntryView, Evidence, FileView, Filesystem, Layout, Observation, StepEvidence, VictimView,
+};
+use verdict::observe::{patterns, probes, watched};
 
 /// Lines of the console that stand in for the kernel's log when the guest is dead.
 const LAST_LINES: usize = 400;

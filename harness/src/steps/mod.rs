@@ -15,12 +15,7 @@ mod victims;
 
 use crate::guest::agent::CallError;
 use crate::guest::{Death, Guest};
-use crate::judge::words;
 use crate::nvdimm::{self, Stack};
-use crate::observe::evidence::{
-    AccessResult, Brought, End, Evidence, Hit, Layout, StepEvidence, Tried, Unfinished,
-};
-use crate::observe::probes::{self, Blind};
 use crate::places::Page;
 use guest_agent::call::{
     AskAccounts, AskRegions, BlockDevice, Call, Geometry, Hello, MarkLog, MarkTrace, Region,
@@ -34,6 +29,11 @@ use std::time::{Duration, Instant};
 use testcases::{Action, Case, Expect, Step, Template, describe};
 use trouble::Trouble;
 pub(crate) use trouble::chain;
+use verdict::judge::describe_attempt;
+use verdict::observe::evidence::{
+    AccessResult, Brought, End, Evidence, Hit, Layout, StepEvidence, Tried, Unfinished,
+};
+use verdict::observe::probes::{self, Blind};
 use victims::Victim;
 
 /// What a system call may take before the kernel counts as stuck in it.
@@ -177,7 +177,7 @@ impl<'a> Scene<'a> {
                 }
                 Ok(StepEvidence::Impossible(why) | StepEvidence::Stuck(why))
                 | Err(End::GuestDied(why) | End::Lost(why) | End::StoodStill(why)) => Some(why.clone()),
-                Ok(StepEvidence::Failed(tried)) => Some(words::tried(tried)),
+                Ok(StepEvidence::Failed(tried)) => Some(describe_attempt(tried)),
                 Ok(_) | Err(End::Completed | End::Stopped) => None,
             };
             let seconds = started.elapsed().as_secs_f64();

@@ -5,7 +5,6 @@ use super::operate::brought;
 use super::{OPERATION, Scene, Trouble};
 use crate::guest::agent::CallError;
 use crate::nvdimm::{self, Dax, NvdimmError};
-use crate::observe::evidence::{Brought, Tried};
 use guest_agent::MOUNT_POINT;
 use guest_agent::call::{
     AskBlockDevice, AskMount, BlockDevice, ChangeMount, GoingDown, MarkTrace, MountChange, MountState,
@@ -13,6 +12,7 @@ use guest_agent::call::{
 };
 use nix::errno::Errno;
 use testcases::{Flush, Operation, Template, Xfs};
+use verdict::observe::evidence::{Brought, Tried};
 
 /// The filesystem under test, as far as the harness has a hand in it. Whether it is there, and where, only the kernel knows.
 #[derive(Debug)]

@@ -3,7 +3,6 @@
 
 use super::{Scene, Trouble};
 use crate::nvdimm::path_of;
-use crate::observe::evidence::{Brought, Tried};
 use guest_agent::MOUNT_POINT;
 use guest_agent::address::FileOffset;
 use guest_agent::call::{
@@ -14,6 +13,7 @@ use testcases::{
     Allocate, Bytes, Contents, FilePath, FileRange, Fill, LinkTarget, Operation, Outcome, RangeToRange,
     ReadRange, SetFlags, Sync, WriteRange, WriteSource,
 };
+use verdict::observe::evidence::{Brought, Tried};
 
 /// The longest name in a directory (NAME_MAX).
 const LONGEST_NAME: u64 = 255;

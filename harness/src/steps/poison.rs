@@ -7,8 +7,6 @@ use super::victims::spot;
 use super::{OPERATION, QUESTION, Scene, Trouble};
 use crate::inject::{Done, InjectError, Injector, Spinner, by_madvise, told};
 use crate::nvdimm::{Part as Device, path_of};
-use crate::observe::evidence::{Filesystem, Hit, Injected, StepEvidence, Unfinished};
-use crate::oracle::facts::{Facts, MAIN_THREAD, ThreadOf};
 use crate::places::{Page, page_starts};
 use guest_agent::MOUNT_POINT;
 use guest_agent::address::{FileOffset, FsOffset, GuestPhysical, PAGE_SIZE};
@@ -21,6 +19,8 @@ use guest_agent::victim::{self as guest, Order, Reply};
 use testcases::{
     Action, BadRange, Bytes, Expect, FilePath, Injection, MadviseError, Mechanism, Place, Severity,
 };
+use verdict::observe::evidence::{Filesystem, Hit, Injected, StepEvidence, Unfinished};
+use verdict::oracle::facts::{Facts, MAIN_THREAD, ThreadOf};
 
 /// The longest range of badblocks that an expectation may name, in pages.
 const LONGEST_RANGE: usize = 1 << 16;

@@ -3,7 +3,6 @@
 
 use super::{OPERATION, Scene, Trouble};
 use crate::nvdimm::{Stack, path_of};
-use crate::observe::evidence::{Access, AccessResult, StepEvidence, Tried, VictimView};
 use guest_agent::address::{FileOffset, MappingOffset};
 use guest_agent::call::{
     AskVictim, ChangeFile, FileChange, ForkVictim, Obeyed, OrderVictim, Outcome as Answer,
@@ -17,6 +16,7 @@ use testcases::{
     Advice, CharacterDevice, ForkSpec, KillPolicy, Mapped, Mapping, MappingKind, Operation, PageSize, Place,
     ReadRange, Release, VictimPlace, VictimSpec, WriteRange,
 };
+use verdict::observe::evidence::{Access, AccessResult, StepEvidence, Tried, VictimView};
 
 /// A victim, as the harness knows it.
 #[derive(Debug)]
@@ -357,18 +357,6 @@ impl Scene<'_> {
                 })?,
         };
         Ok(known + first..known + first + came.len())
-    }
-}
-
-impl Access {
-    /// Did it do what it was told, and nothing else?
-    pub fn is_success(&self) -> bool {
-        let done = match &self.result {
-            Some(AccessResult::Done | AccessResult::Byte(_)) => true,
-            Some(AccessResult::Moved { bytes, of }) => bytes == of,
-            Some(AccessResult::Faulted | AccessResult::Refused(_)) | None => false,
-        };
-        done && self.signals.is_empty() && self.ended.is_none()
     }
 }
 

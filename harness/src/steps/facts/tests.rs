@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use super::*;
 use crate::nvdimm::{Dax, Pmem};
-use crate::observe::evidence::VictimView;
 use guest_agent::address::GuestPhysical;
 use guest_agent::call::{
     InCore, MountState as SaidMount, Mounted as SaidMounted, PageEntry, ProvedSize, SizeProof, VictimState,
@@ -9,6 +8,7 @@ use guest_agent::call::{
 };
 use guest_agent::victim::{KillPolicy, Mapped, ThreadState};
 use testcases::{Access, Disposition as Wanted, Mapping, Operation, VictimSpec};
+use verdict::observe::evidence::VictimView;
 
 const PHYSICAL: GuestPhysical = GuestPhysical(0x1_0121_9000);
 const INODE: u64 = 131;
@@ -72,7 +72,7 @@ fn said(change: impl FnOnce(&mut call::Facts)) -> call::Facts {
         pending: 0,
         blocked: 0,
         ignored: 0,
-        caught: SIGBUS,
+        caught: 1 << 6,
         threads: vec![
             thread(91, "alice", KillPolicy::Default),
             thread(92, "worker", KillPolicy::Early),
@@ -253,9 +253,9 @@ fn what_a_victim_does_about_the_signal_is_in_its_masks() {
     };
     assert_eq!(seen(|_| {}).sigbus, Disposition::Handler);
     assert_eq!(seen(|state| state.caught = 0).sigbus, Disposition::Default);
-    assert_eq!(seen(|state| state.ignored = SIGBUS).sigbus, Disposition::Ignored);
-    assert!(seen(|state| state.blocked = SIGBUS).threads[0].blocks_sigbus);
-    assert!(seen(|state| state.pending = SIGBUS).threads[0].has_sigbus_pending);
+    assert_eq!(seen(|state| state.ignored = 1 << 6).sigbus, Disposition::Ignored);
+    assert!(seen(|state| state.blocked = 1 << 6).threads[0].blocks_sigbus);
+    assert!(seen(|state| state.pending = 1 << 6).threads[0].has_sigbus_pending);
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl<'a> Checks<'a> {
 
     /// What was seen, with the signals that it raised.
     fn seen(&self, seen: &Tried) -> String {
-        let mut text = words::tried(seen);
+        let mut text = words::describe_attempt(seen);
         if let Tried::ByVictim(access) = seen
             && let Some(victim) = self.evidence.victims.get(&access.victim)
         {

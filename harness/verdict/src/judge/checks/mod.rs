@@ -118,7 +118,7 @@ impl<'a> Checks<'a> {
                         ended(action, values::tried(tried, &evidence.victims)),
                         format!("it did not succeed: {}", describe(action)),
                         "success",
-                        words::tried(tried),
+                        words::describe_attempt(tried),
                     );
                     self.knew(index, About::Operation(action));
                 }

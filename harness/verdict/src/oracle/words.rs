@@ -5,13 +5,11 @@ use super::observed::{SeenSignal, SeenVictim};
 use super::prediction::{
     BadblocksAfter, EventResult, FilesystemAfter, InjectorEnd, NotifyCalls, SignalCode, Told,
 };
+use crate::observe::SIGBUS;
 use guest_agent::victim::Ended;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use testcases::Bytes;
-
-/// SIGBUS.
-pub(super) const SIGBUS: i32 = libc::SIGBUS;
 
 /// "0", "-EUCLEAN": as a function of the kernel returns it.
 pub(super) fn returned(result: Result<(), Errno>) -> String {

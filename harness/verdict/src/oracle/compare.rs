@@ -9,8 +9,9 @@ use super::prediction::{
     Prediction, Told,
 };
 use super::values;
-use super::words::{self, SIGBUS};
+use super::words;
 use super::{parts, reasons};
+use crate::observe::SIGBUS;
 use guest_agent::call::{BadRange, SECTOR};
 use guest_agent::victim::Ended;
 use std::collections::BTreeSet;

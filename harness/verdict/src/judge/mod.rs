@@ -20,10 +20,11 @@ mod oracle;
 #[cfg(test)]
 mod tests;
 mod values;
-pub(crate) mod words;
+mod words;
 
 pub use findings::{Found, SPLAT, What};
 pub use oracle::foretold;
+pub use words::{describe_attempt, describe_filesystem};
 
 use crate::observe::evidence::{End, Evidence, Hit, StepEvidence};
 use crate::observe::splat;

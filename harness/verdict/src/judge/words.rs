@@ -3,12 +3,11 @@
 
 use crate::observe::evidence::{Access, AccessResult, Away, Brought, Filesystem, Tried, VictimView};
 use crate::observe::probes::Sent;
+use crate::observe::{SIGBUS, has_sigbus};
 use guest_agent::MOUNT_POINT;
 use guest_agent::call::{Contents, Refusal};
 use guest_agent::victim::Signal;
 use testcases::{BusCode, Bytes, Errno, Place, SignalExpectation};
-
-pub(super) const SIGBUS: i32 = 7;
 
 /// `0`, `-EIO`, `EIO`, `-123`.
 pub(super) fn errno(number: i32) -> String {
@@ -23,7 +22,8 @@ pub(super) fn refusal(refusal: &Refusal) -> String {
     format!("{} ({})", errno(refusal.errno), refusal.what)
 }
 
-pub(crate) fn filesystem(seen: &Filesystem) -> String {
+/// "up", "shut down: corrupt_ondisk (0x10)", "not mounted": the state a filesystem was seen in.
+pub fn describe_filesystem(seen: &Filesystem) -> String {
     match seen {
         Filesystem::Up => "up".to_owned(),
         Filesystem::ShutDown(Some(flags)) => format!("shut down: {flags}"),
@@ -45,7 +45,8 @@ fn away(seen: &Away) -> String {
     }
 }
 
-pub(crate) fn tried(seen: &Tried) -> String {
+/// What something that was tried came to, in a few words.
+pub fn describe_attempt(seen: &Tried) -> String {
     match seen {
         Tried::Refused(refused) => refusal(refused),
         Tried::ByVictim(seen) => access(seen),
@@ -211,7 +212,7 @@ pub(super) fn expected(signals: &[SignalExpectation]) -> String {
 impl VictimView {
     /// Does a blocked SIGBUS wait for it?
     pub(super) const fn has_sigbus_pending(&self) -> bool {
-        self.pending & (1 << (SIGBUS - 1)) != 0
+        has_sigbus(self.pending)
     }
 }
 

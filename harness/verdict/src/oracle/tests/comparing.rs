@@ -6,6 +6,7 @@ use super::world::{
     with_sigbus, world,
 };
 use super::{V6_12, V7_2};
+use crate::observe::SIGBUS;
 use crate::oracle::facts::{Disposition, Mechanism};
 use crate::oracle::prediction::{EventResult, FilesystemAfter, Part, Prediction};
 use crate::oracle::{
@@ -31,12 +32,12 @@ fn obedient(prediction: &Prediction) -> Observed {
         let mut seen = SeenVictim::default();
         match &fate.told {
             Told::Nothing => {}
-            Told::Dies => seen.ended = Some(Ended::Killed(libc::SIGBUS)),
+            Told::Dies => seen.ended = Some(Ended::Killed(SIGBUS)),
             Told::Pending => seen.sigbus_pending = true,
             Told::Signals { any_of, .. } => {
                 let first = &any_of[0];
                 seen.signals.push(SeenSignal {
-                    number: libc::SIGBUS,
+                    number: SIGBUS,
                     code: first.code.number(),
                     address: first.place.map_or(0, |place| place.address),
                     place: first.place.map(|place| (place.map, place.at)),

@@ -9,6 +9,7 @@ pub use record::foretold;
 
 use super::checks::shutdown_reason;
 use crate::observe::evidence::{After, Evidence, Filesystem, Hit, Tried, Unfinished, VictimAfter};
+use crate::observe::has_sigbus;
 use crate::observe::probes::Blind;
 use crate::oracle::facts::{Facts, VictimFacts};
 use crate::oracle::{
@@ -19,8 +20,6 @@ use guest_agent::address::GuestPhysical;
 use guest_agent::victim::Signal;
 use nix::errno::Errno;
 use testcases::{FindingKind, KernelVersion};
-
-const SIGBUS: u64 = 1 << 6;
 
 /// Everything that came of these errors otherwise than it should have. What is the same of several is told once.
 pub(super) fn differences(hits: &[Hit], kernel: &KernelVersion, blind: &Blind) -> Vec<Difference> {
@@ -132,7 +131,7 @@ fn victim(facts: &VictimFacts, seen: &VictimAfter, page: GuestPhysical) -> SeenV
     SeenVictim {
         signals: seen.signals.iter().map(|got| signal(got, seen)).collect(),
         ended: seen.ended,
-        sigbus_pending: seen.pending & SIGBUS != 0,
+        sigbus_pending: has_sigbus(seen.pending),
         entries: seen
             .pages
             .iter()

@@ -238,6 +238,18 @@ pub struct Access {
     pub ended: Option<Ended>,
 }
 
+impl Access {
+    /// Did it do what it was told, and nothing else?
+    pub fn is_success(&self) -> bool {
+        let done = match &self.result {
+            Some(AccessResult::Done | AccessResult::Byte(_)) => true,
+            Some(AccessResult::Moved { bytes, of }) => bytes == of,
+            Some(AccessResult::Faulted | AccessResult::Refused(_)) | None => false,
+        };
+        done && self.signals.is_empty() && self.ended.is_none()
+    }
+}
+
 /// How a victim's call or access ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -4,5 +4,8 @@
 pub mod evidence;
 pub mod patterns;
 pub mod probes;
+mod sigbus;
 pub mod splat;
 pub mod watched;
+
+pub use sigbus::{SIGBUS, has_sigbus};

@@ -102,7 +102,7 @@ impl Checks<'_> {
         };
         let other = seen.injectors.iter().find(|tried| !agrees(tried));
         if seen.injectors.is_empty() || other.is_some() {
-            let got = other.map_or("no call".to_owned(), words::tried);
+            let got = other.map_or("no call".to_owned(), words::describe_attempt);
             let values = match other {
                 None => vec![FindingWord::None.into()],
                 Some(Tried::Succeeded(_)) => vec![FindingWord::Ok.into()],
@@ -134,7 +134,7 @@ impl Checks<'_> {
                 FindingSignature::new(FindingKind::Filesystem, values),
                 "the filesystem is in another state",
                 state.to_string(),
-                words::filesystem(&seen.filesystem),
+                words::describe_filesystem(&seen.filesystem),
             );
             self.knew(step, About::Part(parts::FILESYSTEM));
         }
