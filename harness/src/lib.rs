@@ -5,16 +5,12 @@
 //! [`guest`], cloned from a template ([`snapshot`]); [`observe`] says what was seen, and [`judge`] what it means. Below them are the machine ([`qemu`],
 //! [`accel`]), the memory under test ([`nvdimm`]) and what is done to it ([`inject`]).
 
-pub mod accel;
 pub mod bench;
 pub mod bisect;
-pub mod guest;
 pub mod inject;
 pub mod mutants;
 pub mod nvdimm;
 pub mod places;
-pub mod qemu;
 pub mod run;
-pub mod snapshot;
 pub mod steps;
 pub mod template;

@@ -11,14 +11,14 @@
 //!
 //! A template with more NVDIMMs than another begins with another machine, and so has a chain of its own.
 
-use crate::guest::agent::{Agent, CallError};
-use crate::guest::{Death, Guest};
 use crate::nvdimm::{self, NvdimmError, Pmem, Stack};
-use crate::qemu::{Machine, Mebibytes, Nvdimm};
-use crate::snapshot::{Key, Recipe, Template as Kept, Unmade, Workshop};
 use guest_agent::call::{AskLacking, MarkLog, Outcome, ReadLog};
 use guest_images::Image;
 use guest_images::qemu::Qemu;
+use machine::guest::agent::{Agent, CallError};
+use machine::guest::{Death, Guest};
+use machine::qemu::{Machine, Mebibytes, Nvdimm};
+use machine::snapshot::{Key, Recipe, Template as Kept, Unmade, Workshop};
 use serde::Serialize;
 use std::time::Duration;
 use testcases::{Ground, Log, Template, Xfs};

@@ -13,8 +13,8 @@ mod common;
 use calls::Guest;
 use common::workbench::Workbench;
 use guest_images::KernelSpec;
-use harness::snapshot::Store;
 use harness::template::stack;
+use machine::snapshot::Store;
 use std::pin::Pin;
 
 /// Asks about one subject, in a clone of its own.

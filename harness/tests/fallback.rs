@@ -14,8 +14,8 @@ use common::{Told, cache, chosen_qemu, listened, own_case, parsed, request, text
 use guest_images::progress::Silent;
 use guest_images::qemu::Qemu;
 use guest_images::{Cache, KernelSpec};
-use harness::accel::{self, Host};
-use harness::snapshot::Store;
+use machine::accel::{self, Host};
+use machine::snapshot::Store;
 use reports::Verdict;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Write};

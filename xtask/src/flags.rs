@@ -2,7 +2,7 @@
 //! What can be typed.
 
 use clap::{Args, Parser, Subcommand};
-use harness::accel::Accelerator;
+use machine::accel::Accelerator;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use testcases::Isolation;

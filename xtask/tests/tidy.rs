@@ -44,12 +44,23 @@ fn faults(list: &[String]) {
 }
 
 /// Who may know about whom; an arrow that is not here must not be there.
-const ARROWS: [(&str, &[&str]); 7] = [
-    ("xtask", &["harness", "guest-images", "testcases", "reports"]),
+const ARROWS: [(&str, &[&str]); 8] = [
+    (
+        "xtask",
+        &["harness", "machine", "guest-images", "testcases", "reports"],
+    ),
     (
         "harness",
-        &["verdict", "guest-images", "guest-agent", "testcases", "reports"],
+        &[
+            "machine",
+            "verdict",
+            "guest-images",
+            "guest-agent",
+            "testcases",
+            "reports",
+        ],
     ),
+    ("harness/machine", &["guest-images", "guest-agent"]),
     ("harness/verdict", &["guest-agent", "testcases", "reports"]),
     ("guest-images", &["guest-agent"]),
     ("guest-images/agent", &[]),

@@ -5,9 +5,9 @@
 use super::usage::Memory;
 use super::workplace::{Workplace, thrown_away};
 use super::{BenchError, Spread};
-use crate::guest::{BOOT_DEADLINE, Beginning, Guest};
-use crate::qemu::spawn;
-use crate::snapshot::{Template, Workshop};
+use machine::guest::{BOOT_DEADLINE, Beginning, Guest};
+use machine::qemu::spawn;
+use machine::snapshot::{Template, Workshop};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 

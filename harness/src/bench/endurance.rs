@@ -4,12 +4,12 @@
 use super::usage::{Belongings, Memory};
 use super::workplace::{Workplace, thrown_away};
 use super::{BenchError, Spread};
-use crate::guest::{Death, Guest};
 use crate::nvdimm::{self, Dax};
-use crate::snapshot::{Template, Workshop};
 use futures_util::future::join_all;
 use guest_agent::address::FileOffset;
 use guest_agent::call::{Outcome, ReadAt, Run};
+use machine::guest::{Death, Guest};
+use machine::snapshot::{Template, Workshop};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Why something could not be measured.
 
-use crate::accel::UnknownAccelerator;
-use crate::guest::GuestError;
-use crate::guest::agent::CallError;
 use crate::nvdimm::NvdimmError;
-use crate::qemu::QemuError;
 use crate::run::WrongKernel;
-use crate::snapshot;
 use crate::template;
+use machine::accel::UnknownAccelerator;
+use machine::guest::GuestError;
+use machine::guest::agent::CallError;
+use machine::qemu::QemuError;
+use machine::snapshot;
 use std::io;
 use testcases::Isolation;
 

@@ -3,8 +3,8 @@
 //! with its kernel.
 
 use super::BenchError;
-use crate::snapshot::Store;
 use guest_images::Cache;
+use machine::snapshot::Store;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -25,7 +25,7 @@ pub(super) struct FreshCache {
 /// What a run finds nothing of, and makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Without {
-    /// Templates: [`Store`](crate::snapshot::Store).
+    /// Templates: [`Store`](machine::snapshot::Store).
     Templates,
     /// Images, and so templates of them.
     Images,

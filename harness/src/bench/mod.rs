@@ -23,10 +23,10 @@ pub use report::{FirstVerdict, Report, Suite, Suites};
 pub use spread::Spread;
 pub use usage::{Belongings, HostFacts};
 
-use crate::snapshot::{Template, Workshop};
 use fresh::{FreshCache, Without};
 use guest_images::progress::Silent;
 use guest_images::{Cache, KernelSpec, Packaged};
+use machine::snapshot::{Template, Workshop};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use suite::{Pass, pass, pass_on};

@@ -4,11 +4,11 @@
 
 use super::workplace::{Workplace, thrown_away};
 use super::{BenchError, Spread};
-use crate::guest::{BOOT_DEADLINE, Guest};
 use crate::nvdimm::Stack;
-use crate::snapshot::{Template, Workshop};
 use crate::steps::carry_out;
 use crate::template;
+use machine::guest::{BOOT_DEADLINE, Guest};
+use machine::snapshot::{Template, Workshop};
 use serde::Serialize;
 use std::path::Path;
 use std::time::{Duration, Instant};

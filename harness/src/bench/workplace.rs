@@ -2,14 +2,14 @@
 //! The image, the QEMU and the template that are measured: the very ones that cases get.
 
 use super::{BenchError, Plan};
-use crate::accel::Accelerator;
-use crate::guest::{self, Evidence, Hardware};
-use crate::qemu::Program;
-use crate::snapshot::{Store, Template, TemplateError as Unkept, Unmade, Workshop};
 use crate::template;
 use guest_images::Image;
 use guest_images::progress::Silent;
 use guest_images::qemu::Qemu;
+use machine::accel::Accelerator;
+use machine::guest::{self, Evidence, Hardware};
+use machine::qemu::Program;
+use machine::snapshot::{Store, Template, TemplateError as Unkept, Unmade, Workshop};
 use std::path::Path;
 use tempfile::TempDir;
 

@@ -2,11 +2,11 @@
 //! Building a tree and running cases on it, with what goes wrong sorted by what it means for a search.
 
 use super::trial::{Signature, Trial, weigh};
-use crate::accel::Accelerator;
 use crate::run::{CASE_DEADLINE, Request, Stop, Teller, run};
-use crate::snapshot::Store;
 use guest_images::build::{BuildRequest, Built, Flavour, build};
 use guest_images::{Cache, Error, Image, KernelSpec, Progress};
+use machine::accel::Accelerator;
+use machine::snapshot::Store;
 use reports::{CaseResult, Readers, SharedRecorder};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};

@@ -13,13 +13,13 @@
 //!    a machine check while MCIP is set. The broadcast reaches all of them.
 
 use super::{ACKNOWLEDGEMENT, Done, HANDLING, InjectError};
-use crate::guest::agent::{Agent, CallError};
-use crate::qemu::{MachineCheck, Qmp, inject as raise, inject_into_user_mode};
 use guest_agent::address::GuestPhysical;
 use guest_agent::call::{
     AwaitHandled, Handled, Inject, Injection, MarkTrace, MceRecord, OrderVictim, VisitCpus,
 };
 use guest_agent::victim::Order;
+use machine::guest::agent::{Agent, CallError};
+use machine::qemu::{MachineCheck, Qmp, inject as raise, inject_into_user_mode};
 use std::ops::Range;
 use verdict::observe::probes::{HANDLED_ENTER, HANDLED_LEAVE};
 

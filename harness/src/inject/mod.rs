@@ -7,12 +7,12 @@
 
 mod machine_check;
 
-use crate::guest::agent::{Agent, CallError};
 use crate::nvdimm::Stack;
 use crate::places::Page;
-use crate::qemu::{NotAcknowledged, Qmp, VirtualCpu, mce_bits as bits};
 use guest_agent::address::{GuestPhysical, PAGE_SIZE};
 use guest_agent::call::{self, Handled, Inject, MceRecord, Outcome};
+use machine::guest::agent::{Agent, CallError};
+use machine::qemu::{NotAcknowledged, Qmp, VirtualCpu, mce_bits as bits};
 use machine_check::Checks;
 use std::time::Duration;
 use testcases::{DebugfsFile, MadviseError, MceInject, Mechanism, Severity, SysfsFile};
@@ -166,7 +166,7 @@ fn sysfs(file: SysfsFile, page: Page, stack: &Stack) -> Option<call::Injection> 
 
 /// The record of an error as the action-optional machine check has it (see `qemu/mce.rs`), or with what makes it another.
 fn software_record(kind: MceInject, physical: GuestPhysical) -> MceRecord {
-    let check = crate::qemu::MachineCheck::action_optional(physical.0);
+    let check = machine::qemu::MachineCheck::action_optional(physical.0);
     let (status, misc) = match kind {
         MceInject::Software => (check.status, check.misc),
         MceInject::CacheLine => (

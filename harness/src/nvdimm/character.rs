@@ -5,11 +5,11 @@ use super::ground::require;
 use super::namespaces::{check, create};
 use super::stack::{Part, Pmem, Stack};
 use super::{NvdimmError, QUESTION, tool};
-use crate::guest::agent::Agent;
-use crate::qemu::Nvdimm;
 use guest_agent::address::{FileOffset, FsOffset, MappingOffset};
 use guest_agent::call::{AskPmem, AskRegions, AskVictim, Region, ReleaseVictim, StartVictim, VictimStarted};
 use guest_agent::victim::{KillPolicy, MappingSpec, Spot, VictimSpec};
+use machine::guest::agent::Agent;
+use machine::qemu::Nvdimm;
 use testcases::PageSize;
 
 /// Whose drivers must be there, and what the kernel lacks otherwise.

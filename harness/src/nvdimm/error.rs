@@ -2,10 +2,10 @@
 //! What goes wrong with the NVDIMMs before or beside a case's own steps.
 
 use super::stack::Part;
-use crate::guest::agent::CallError;
 use guest_agent::address::{DeviceOffset, FileOffset, FsOffset, GuestPhysical};
 use guest_agent::call::Refusal;
 use guest_agent::victim::Ended;
+use machine::guest::agent::CallError;
 use testcases::PageSize;
 
 /// What goes wrong with the NVDIMMs before or beside a case's own steps.

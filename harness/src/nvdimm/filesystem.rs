@@ -4,9 +4,9 @@
 use super::locate::resolve;
 use super::stack::Stack;
 use super::{MOUNT_POINT, NvdimmError, QUESTION, path_of, tool};
-use crate::guest::agent::{Agent, CallError};
 use guest_agent::address::{FileOffset, PAGE_SIZE};
 use guest_agent::call::{ChangeFile, FileChange, Fill, Mount, Outcome, ReadLog, Refusal, Stat};
+use machine::guest::agent::{Agent, CallError};
 use nix::errno::Errno;
 use std::time::Duration;
 

@@ -3,9 +3,9 @@
 
 use super::stack::{Map, Pmem, Stack};
 use super::{NvdimmError, QUESTION, tool};
-use crate::guest::agent::Agent;
 use guest_agent::address::DeviceOffset;
 use guest_agent::call::{Outcome, SECTOR, Stat};
+use machine::guest::agent::Agent;
 use testcases::{Ground, Log, Xfs};
 
 /// What a partition and a dm-linear device leave out at the beginning, and a partition at the end as well: enough for any

@@ -3,9 +3,9 @@
 
 use super::stack::{Part, Place, Stack};
 use super::{NvdimmError, QUESTION};
-use crate::guest::agent::Agent;
 use guest_agent::address::{FileOffset, FsOffset};
 use guest_agent::call::{AskPmem, BadMemory, Outcome, Resolve};
+use machine::guest::agent::Agent;
 
 /// Where a byte of a file was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,10 +22,10 @@ pub use locate::{Found, badblocks, resolve};
 pub use namespaces::make_fsdax;
 pub use stack::{Part, Place, Pmem, Stack};
 
-use crate::guest::agent::Agent;
 use guest_agent::MOUNT_POINT;
 use guest_agent::call::{Run, RunResult};
 use guest_agent::victim::Ended;
+use machine::guest::agent::Agent;
 use std::time::Duration;
 
 /// Making a namespace or a filesystem, which on an emulated processor takes seconds.

@@ -3,9 +3,9 @@
 
 use super::stack::Pmem;
 use super::{NvdimmError, QUESTION, tool};
-use crate::guest::agent::Agent;
-use crate::qemu::Nvdimm;
 use guest_agent::call::{AskPmem, AskRegions, Region};
+use machine::guest::agent::Agent;
+use machine::qemu::Nvdimm;
 
 /// Turns the raw namespace of every NVDIMM into an fsdax one, with its struct pages on the device (`-M dev`), and checks
 /// that it is. `machine` is how the machine was built, in its order, which is that of the addresses.
@@ -71,8 +71,8 @@ pub(super) fn check(regions: &[Region], machine: &[Nvdimm]) -> Result<(), Nvdimm
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::qemu::Mebibytes;
     use guest_agent::address::GuestPhysical;
+    use machine::qemu::Mebibytes;
 
     fn region(number: u32, start: u64, size: u64) -> Region {
         Region {

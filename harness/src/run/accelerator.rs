@@ -2,12 +2,12 @@
 //! The accelerator of a run: whichever boots the very image that the cases will use.
 
 use super::Teller;
-use crate::accel::{self, Accelerator, CanaryFailure, Choice, Host};
-use crate::guest::{GuestError, Hardware, canary, is_emulators_death};
-use crate::qemu::Program;
 use crate::steps::chain;
 use guest_images::qemu::Qemu;
 use guest_images::{Cache, Image};
+use machine::accel::{self, Accelerator, CanaryFailure, Choice, Host};
+use machine::guest::{GuestError, Hardware, canary, is_emulators_death};
+use machine::qemu::Program;
 use std::time::Duration;
 
 /// A guest under hardware virtualisation boots in a second or two; what needs longer than this hangs.

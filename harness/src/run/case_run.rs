@@ -5,10 +5,10 @@ use super::Teller;
 use super::clock::{Clock, Moment};
 use super::guests::{Guests, NoGuest, Ready};
 use super::out::{self, folder};
-use crate::guest::{self, Death};
-use crate::qemu::{Direction, LineLog};
 use crate::steps::{News, carry_out, chain};
 use guest_images::Kernel;
+use machine::guest::{self, Death};
+use machine::qemu::{Direction, LineLog};
 use reports::{
     Attachment, CaseResult, Environment, EventKind, Finding, LogLines, SourceLine, StepRecord, Verdict,
 };

@@ -2,14 +2,14 @@
 //! Where the cases of one kernel get their guests: cloned from a template, or booted.
 
 use super::Teller;
-use crate::guest::{self, BOOT_DEADLINE, Evidence, Guest, Hardware, is_emulators_death};
 use crate::nvdimm::Stack;
-use crate::qemu::Machine;
-use crate::snapshot::{self, Store, TemplateError as Unkept, Unmade, Workshop};
 use crate::steps::chain;
 use crate::template::{self, TemplateError};
 use guest_images::qemu::Qemu;
 use guest_images::{Image, Progress};
+use machine::guest::{self, BOOT_DEADLINE, Evidence, Guest, Hardware, is_emulators_death};
+use machine::qemu::Machine;
+use machine::snapshot::{self, Store, TemplateError as Unkept, Unmade, Workshop};
 use reports::Verdict;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -20,8 +20,6 @@ pub use request::{CASE_DEADLINE, Request};
 pub use stop::Stop;
 pub use teller::Teller;
 
-use crate::accel::Choice;
-use crate::snapshot::Store;
 use crate::steps::chain;
 use accelerator::choose;
 use background::in_background;
@@ -29,6 +27,8 @@ use case_run::unjudged;
 use clock::Clock;
 use guest_images::qemu::Qemu;
 use guest_images::{Image, Kernel, KernelSpec};
+use machine::accel::Choice;
+use machine::snapshot::Store;
 use reports::{CaseResult, Environment, EventKind, ExitStatus, Verdict};
 use std::sync::{Arc, OnceLock};
 use stop::Running;

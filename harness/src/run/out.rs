@@ -8,8 +8,8 @@
 //! OUT/.lock                   held (flock(2)) by the run that writes here; that it lies there means nothing
 //! ```
 
-use crate::guest::QEMU_FILE;
 use guest_images::lock;
+use machine::guest::QEMU_FILE;
 use reports::EventKind;
 use std::fs::{self, File, TryLockError};
 use std::io;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is to be run, and how.
 
-use crate::accel::Accelerator;
-use crate::guest;
 use crate::template::nvdimms;
 use guest_images::{Cache, KernelSpec};
+use machine::accel::Accelerator;
+use machine::guest;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;

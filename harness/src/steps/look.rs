@@ -4,7 +4,6 @@
 use super::aim::device;
 use super::victims::spot;
 use super::{PULSE, QUESTION, Scene, Trouble};
-use crate::guest::agent::CallError;
 use crate::nvdimm::{self, path_of};
 use crate::places::page_starts;
 use guest_agent::MOUNT_POINT;
@@ -13,6 +12,7 @@ use guest_agent::call::{
     AskAccounts, AskExtents, AskPageFlags, AskVictim, LogRecord, MountState, Outcome as Answer, PageFlags,
     ReadLog, ReadTrace, ReadWatch, StartWatch, Stat, Watcher as GuestWatcher, Whereabouts,
 };
+use machine::guest::agent::CallError;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use testcases::{BadRange, FilePath, FileState, KernelVersion, Place, StateExpectation, VictimName, Watcher};

@@ -13,14 +13,14 @@ mod poison;
 mod trouble;
 mod victims;
 
-use crate::guest::agent::CallError;
-use crate::guest::{Death, Guest};
 use crate::nvdimm::{self, Stack};
 use crate::places::Page;
 use guest_agent::call::{
     AskAccounts, AskRegions, BlockDevice, Call, Geometry, Hello, MarkLog, MarkTrace, Region,
 };
 use guest_agent::victim::Ended;
+use machine::guest::agent::CallError;
+use machine::guest::{Death, Guest};
 use mounts::Mounting;
 use names::Names;
 use reports::StepRecord;

@@ -3,13 +3,13 @@
 
 use super::operate::brought;
 use super::{OPERATION, Scene, Trouble};
-use crate::guest::agent::CallError;
 use crate::nvdimm::{self, Dax, NvdimmError};
 use guest_agent::MOUNT_POINT;
 use guest_agent::call::{
     AskBlockDevice, AskMount, BlockDevice, ChangeMount, GoingDown, MarkTrace, MountChange, MountState,
     Outcome as Answer, Unmount, Whereabouts,
 };
+use machine::guest::agent::CallError;
 use nix::errno::Errno;
 use testcases::{Flush, Operation, Template, Xfs};
 use verdict::observe::evidence::{Brought, Tried};

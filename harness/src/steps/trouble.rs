@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What ends a case early, and whose doing it is.
 
-use crate::guest::agent::CallError;
 use crate::inject::InjectError;
 use crate::nvdimm::NvdimmError;
+use machine::guest::agent::CallError;
 
 /// Something that ends the play.
 pub(super) enum Trouble {

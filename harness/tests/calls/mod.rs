@@ -25,14 +25,14 @@ pub(crate) const DEVICE: &str = "pmem0";
 
 /// A guest that is asked.
 pub(crate) struct Guest<'a> {
-    pub(crate) clone: &'a harness::guest::Guest,
+    pub(crate) clone: &'a machine::guest::Guest,
     pub(crate) stack: Stack,
     /// `uname -r`, as far as it counts.
     pub(crate) version: (u32, u32),
 }
 
 impl<'a> Guest<'a> {
-    pub(crate) async fn new(guest: &'a harness::guest::Guest, stack: Stack) -> Self {
+    pub(crate) async fn new(guest: &'a machine::guest::Guest, stack: Stack) -> Self {
         let release = guest.agent.call(Hello {}, PATIENCE).await.unwrap().release;
         let mut numbers = release
             .split(['.', '-', '+'])

@@ -3,7 +3,7 @@
 
 use super::finding::Finding;
 use guest_images::survey::CacheFolder;
-use harness::snapshot::Store;
+use machine::snapshot::Store;
 
 /// Four kernels with their packages, QEMU, the guest's programs and some images; in bytes.
 const ROOM: u64 = 3 << 30;

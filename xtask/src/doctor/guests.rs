@@ -5,10 +5,10 @@ use super::cache::size;
 use super::finding::Finding;
 use guest_images::qemu::{OLDEST, Qemu, VARIABLE};
 use guest_images::survey::{self, CacheFolder, CachedQemu};
-use harness::accel::{self, Accelerator, Host};
-use harness::guest::footprint;
-use harness::qemu::GuestMemory;
 use harness::template::nvdimms;
+use machine::accel::{self, Accelerator, Host};
+use machine::guest::footprint;
+use machine::qemu::GuestMemory;
 use std::path::Path;
 use testcases::Template;
 
@@ -139,7 +139,7 @@ fn memory(footprint: u64) -> Finding {
 mod tests {
     use super::*;
     use crate::doctor::finding::Level;
-    use harness::accel::KvmDevice;
+    use machine::accel::KvmDevice;
 
     fn folder() -> CacheFolder {
         CacheFolder {

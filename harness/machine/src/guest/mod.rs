@@ -8,7 +8,7 @@ mod saved;
 pub mod session;
 
 pub use error::GuestError;
-pub(crate) use error::is_emulators_death;
+pub use error::is_emulators_death;
 pub use saved::{Origin, Saved};
 
 use crate::accel::Accelerator;

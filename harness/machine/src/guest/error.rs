@@ -111,7 +111,7 @@ pub enum GuestError {
 
 /// Whether, somewhere below this error, a guest was lost because a signal ended its QEMU: QEMU 10.0 under TCG aborts about once
 /// in 200 boots on a busy machine (`iotlb_to_section`), and that is no fault of the kernel or the case.
-pub(crate) fn is_emulators_death(error: &(dyn std::error::Error + 'static)) -> bool {
+pub fn is_emulators_death(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source()).any(|cause| {
         let booting = matches!(
             cause.downcast_ref::<GuestError>(),
