@@ -3,6 +3,21 @@
 
 use std::path::{Path, PathBuf};
 
+/// An error with its causes, in one line. A cause that its error has quoted already is not said twice.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}
+
 /// Why a kernel, an image or a QEMU could not be had.
 ///
 /// `Display` says what failed, on what, and what to do next; `source()` says why, where something underneath

@@ -29,7 +29,7 @@ pub mod survey;
 mod userland;
 
 pub use cache::Cache;
-pub use error::Error;
+pub use error::{Error, with_causes};
 pub use image::{Image, build_image, prepare};
 pub use kernel::build;
 pub use kernel::{

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which QEMU to use: the one that was chosen, the host's, or one that is fetched and unpacked privately.
 
+use crate::error::with_causes;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -303,16 +304,6 @@ const UNNEEDED: [&str; 7] = [
     "usr/share/qemu/skiboot.lid",
     "usr/share/qemu/slof.bin",
 ];
-
-fn with_causes(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(current) = cause {
-        text = format!("{text}: {current}");
-        cause = current.source();
-    }
-    text
-}
 
 #[cfg(test)]
 mod tests {

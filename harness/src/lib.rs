@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A guest's whole life, and the judgement over it.
+//! One case in one guest, and many of them at once.
 //!
-//! From the outside in: [`run`] takes cases and kernels and emits events; [`steps`] carries one case out in one
-//! [`guest`], cloned from a template ([`snapshot`]); [`observe`] says what was seen, and [`judge`] what it means. Below them are the machine ([`qemu`],
-//! [`accel`]), the memory under test ([`nvdimm`]) and what is done to it ([`inject`]).
+//! From the outside in: [`run`] takes cases and kernels and emits events; [`steps`] carries one case out in one guest, cloned
+//! from a [`template`]. Below them are the memory under test ([`nvdimm`]), how a page of it is found ([`places`]), and what is
+//! done to it ([`inject`]). Guests come from the crate `machine`; what was seen goes to the crate `verdict`.
 
-pub mod bench;
-pub mod bisect;
 pub mod inject;
-pub mod mutants;
 pub mod nvdimm;
 pub mod places;
 pub mod run;

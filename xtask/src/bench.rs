@@ -4,8 +4,8 @@
 use crate::flags::{BenchFlags, CaseFlags, default_cases};
 use crate::{Stopped, interrupt, select};
 use anyhow::Context;
+use campaigns::bench::{BenchError, Plan, measure, sample};
 use guest_images::{Cache, KernelSpec};
-use harness::bench::{BenchError, Plan, measure, sample};
 use reports::ExitStatus;
 use std::io::Write;
 use std::time::Duration;

@@ -4,7 +4,7 @@
 use crate::flags::BisectStepFlags;
 use crate::lab::{cases, stopped, with_lab};
 use crate::{Stopped, out_folder};
-use harness::bisect::trial::Trial;
+use campaigns::lab::trial::Trial;
 use reports::ExitStatus;
 use std::process::ExitCode;
 

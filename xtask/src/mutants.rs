@@ -6,12 +6,12 @@ use crate::kernel::on_stderr;
 use crate::lab::{cases, stopped, with_lab};
 use crate::{Stopped, out_folder};
 use anyhow::{Context, anyhow};
+use campaigns::lab::git_clone::{GitClone, resolve};
+use campaigns::mutants::campaign::{Campaign, CampaignError, mend};
+use campaigns::mutants::fate::line;
+use campaigns::mutants::{Cases, Fate, Mutant, load_all, page, table};
 use guest_images::build::fetch_source;
 use guest_images::{Cache, KernelSpec};
-use harness::bisect::clone::{Clone, resolve};
-use harness::mutants::campaign::{Campaign, CampaignError, mend};
-use harness::mutants::fate::line;
-use harness::mutants::{Cases, Fate, Mutant, load_all, page, table};
 use reports::ExitStatus;
 use std::path::{Path, PathBuf};
 use testcases::Case;
@@ -160,7 +160,7 @@ fn prepared(flags: &MutantsFlags) -> Result<(PathBuf, PathBuf), Stopped> {
         let head = resolve(tree, "HEAD").map_err(Stopped::usage)?;
         let work = place(head.get(..12).unwrap_or(&head));
         make_folder(&work)?;
-        let clone = Clone::of(tree, &work.join("tree")).map_err(Stopped::broken)?;
+        let clone = GitClone::of(tree, &work.join("tree")).map_err(Stopped::broken)?;
         clone.check_out(&head).map_err(Stopped::broken)?;
         work
     } else {

@@ -49,7 +49,7 @@ impl Checks<'_> {
         let since = self.agent.call(MarkTrace {}, HANDLING).await?;
         let check = MachineCheck::action_optional(physical.0);
         raise(self.qmp, &check, ACKNOWLEDGEMENT).await?;
-        let handled = self.chain(since, physical).await?;
+        let handled = self.await_decode_chain(since, physical).await?;
         if handled == Handled::Finished {
             self.free_cpus().await?;
         }
@@ -66,7 +66,7 @@ impl Checks<'_> {
     ) -> Result<Done, InjectError> {
         let since = self.agent.call(MarkTrace {}, HANDLING).await?;
         self.catch(spinner, physical).await?;
-        let handled = self.chain(since, physical).await?;
+        let handled = self.await_decode_chain(since, physical).await?;
         if handled == Handled::Finished {
             let order = Order::StopSpinning;
             let name = spinner.victim.clone();
@@ -107,13 +107,13 @@ impl Checks<'_> {
             done.injector,
             Some(verdict::observe::evidence::Tried::Succeeded(_))
         ) {
-            done.handled = self.chain(since, physical).await?;
+            done.handled = self.await_decode_chain(since, physical).await?;
         }
         Ok(done)
     }
 
     /// Waits for the end of the decode chain.
-    async fn chain(&self, since: usize, address: GuestPhysical) -> Result<Handled, CallError> {
+    async fn await_decode_chain(&self, since: usize, address: GuestPhysical) -> Result<Handled, CallError> {
         let barrier = AwaitHandled {
             since,
             enter: HANDLED_ENTER.to_owned(),

@@ -2,8 +2,8 @@
 //! The accelerator of a run: whichever boots the very image that the cases will use.
 
 use super::Teller;
-use crate::steps::chain;
 use guest_images::qemu::Qemu;
+use guest_images::with_causes;
 use guest_images::{Cache, Image};
 use machine::accel::{self, Accelerator, CanaryFailure, Choice, Host};
 use machine::guest::{GuestError, Hardware, canary, is_emulators_death};
@@ -40,8 +40,12 @@ pub(super) async fn choose(
         let result = canary(&hardware, image, deadline).await;
         let outcome = result.map_err(|error| match error {
             GuestError::Silent { .. } => CanaryFailure::TimedOut { after: deadline },
-            other if is_emulators_death(&other) => CanaryFailure::Killed { cause: chain(&other) },
-            other => CanaryFailure::Died { cause: chain(&other) },
+            other if is_emulators_death(&other) => CanaryFailure::Killed {
+                cause: with_causes(&other),
+            },
+            other => CanaryFailure::Died {
+                cause: with_causes(&other),
+            },
         });
         match &outcome {
             Ok(took) => guest_images::Progress::finished(
@@ -55,5 +59,5 @@ pub(super) async fn choose(
     };
     accel::choose(forced, cache.root(), &qemu.digest, &Host::look(), boot)
         .await
-        .map_err(|error| chain(&error))
+        .map_err(|error| with_causes(&error))
 }

@@ -5,8 +5,9 @@ use super::Teller;
 use super::clock::{Clock, Moment};
 use super::guests::{Guests, NoGuest, Ready};
 use super::out::{self, folder};
-use crate::steps::{News, carry_out, chain};
+use crate::steps::{News, carry_out};
 use guest_images::Kernel;
+use guest_images::with_causes;
 use machine::guest::{self, Death};
 use machine::qemu::{Direction, LineLog};
 use reports::{
@@ -260,7 +261,7 @@ impl Stage<'_, '_> {
             .map(|(name, text)| (name.to_owned(), text))
             .chain(said)
             .try_for_each(|(name, text)| reports::files::write_atomically(place.join(name), text.as_bytes()))
-            .map_err(|error| chain(&error))
+            .map_err(|error| with_causes(&error))
             .and_then(|()| serde_json::to_value(evidence).map_err(|error| error.to_string()));
         match saved {
             Ok(evidence) => result.evidence = evidence,

@@ -3,9 +3,9 @@
 
 use super::Teller;
 use crate::nvdimm::Stack;
-use crate::steps::chain;
 use crate::template::{self, TemplateError};
 use guest_images::qemu::Qemu;
+use guest_images::with_causes;
 use guest_images::{Image, Progress};
 use machine::guest::{self, BOOT_DEADLINE, Evidence, Guest, Hardware, is_emulators_death};
 use machine::qemu::Machine;
@@ -51,7 +51,7 @@ impl From<TemplateError> for NoGuest {
             verdict: Verdict::Broken,
             why: format!(
                 "the guest could not be brought into the case's template: {}",
-                chain(&error)
+                with_causes(&error)
             ),
             emulator_died: is_emulators_death(&error),
         }
@@ -62,7 +62,7 @@ impl NoGuest {
     fn broken(error: &(dyn std::error::Error + 'static)) -> Self {
         Self {
             verdict: Verdict::Broken,
-            why: chain(error),
+            why: with_causes(error),
             emulator_died: is_emulators_death(error),
         }
     }
@@ -243,7 +243,7 @@ impl<'a> Guests<'a> {
             }
             Err(Unmade::Template(error)) => {
                 *cannot_clone = error.is_cannot_clone();
-                let why = chain(&error);
+                let why = with_causes(&error);
                 let who = if *cannot_clone {
                     "every case".to_owned()
                 } else {

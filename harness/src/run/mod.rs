@@ -20,12 +20,12 @@ pub use request::{CASE_DEADLINE, Request};
 pub use stop::Stop;
 pub use teller::Teller;
 
-use crate::steps::chain;
 use accelerator::choose;
 use background::in_background;
 use case_run::unjudged;
 use clock::Clock;
 use guest_images::qemu::Qemu;
+use guest_images::with_causes;
 use guest_images::{Image, Kernel, KernelSpec};
 use machine::accel::Choice;
 use machine::snapshot::Store;
@@ -160,7 +160,7 @@ impl Run {
                 return Ok(());
             }
             match (kernel, &qemu) {
-                (Err(error), _) => self.all_broken(&name, &chain(&error)),
+                (Err(error), _) => self.all_broken(&name, &with_causes(&error)),
                 (_, Err(why)) => self.all_broken(&name, why),
                 (Ok(kernel), Ok(qemu)) => self.on_kernel(kernel, qemu).await,
             }
@@ -207,7 +207,7 @@ impl Run {
             guest_images::qemu::locate(request.qemu.as_deref(), &request.cache, &*teller)
         })
         .await
-        .map_err(|error| chain(&error))?;
+        .map_err(|error| with_causes(&error))?;
         self.teller
             .note(format!("{}: {}", found.version_text, found.origin));
         Ok(found)
@@ -217,7 +217,7 @@ impl Run {
         let (request, teller) = (Arc::clone(&self.request), Arc::clone(&self.teller));
         in_background(move || guest_images::build_image(kernel, &request.cache, &*teller))
             .await
-            .map_err(|error| chain(&error))
+            .map_err(|error| with_causes(&error))
     }
 
     fn all_broken(&mut self, kernel: &str, why: &str) {
@@ -260,7 +260,7 @@ impl Run {
             Ok(_) => {}
             Err(error) => self
                 .teller
-                .note(format!("the cache could not be looked through for damage: {}", chain(&error))),
+                .note(format!("the cache could not be looked through for damage: {}", with_causes(&error))),
         }
     }
 
@@ -276,9 +276,10 @@ impl Run {
                 pruned.freed >> 20
             )),
             Ok(_) => {}
-            Err(error) => self
-                .teller
-                .note(format!("old templates could not be removed: {}", chain(&error))),
+            Err(error) => self.teller.note(format!(
+                "old templates could not be removed: {}",
+                with_causes(&error)
+            )),
         }
     }
 
@@ -303,8 +304,10 @@ impl Run {
                 Some(store)
             }
             Err(error) => {
-                self.teller
-                    .note(format!("every case boots a guest of its own: {}", chain(&error)));
+                self.teller.note(format!(
+                    "every case boots a guest of its own: {}",
+                    with_causes(&error)
+                ));
                 None
             }
         }

@@ -28,7 +28,6 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use testcases::{Action, Case, Expect, Step, Template, describe};
 use trouble::Trouble;
-pub(crate) use trouble::chain;
 use verdict::judge::describe_attempt;
 use verdict::observe::evidence::{
     AccessResult, Brought, End, Evidence, Hit, Layout, StepEvidence, Tried, Unfinished,

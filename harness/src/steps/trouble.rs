@@ -3,6 +3,7 @@
 
 use crate::inject::InjectError;
 use crate::nvdimm::NvdimmError;
+use guest_images::with_causes;
 use machine::guest::agent::CallError;
 
 /// Something that ends the play.
@@ -37,7 +38,7 @@ impl From<NvdimmError> for Trouble {
             NvdimmError::Unresolved { refusal, .. }
             | NvdimmError::NoSpaceMap(refusal)
             | NvdimmError::Proof(refusal) => Self::Refused(refusal),
-            other => Self::Harness(chain(&other)),
+            other => Self::Harness(with_causes(&other)),
         }
     }
 }
@@ -46,22 +47,9 @@ impl From<InjectError> for Trouble {
     fn from(error: InjectError) -> Self {
         match error {
             InjectError::Call(error) => Self::Call(error),
-            InjectError::NotAcknowledged(_) | InjectError::NeverThere { .. } => Self::Harness(chain(&error)),
+            InjectError::NotAcknowledged(_) | InjectError::NeverThere { .. } => {
+                Self::Harness(with_causes(&error))
+            }
         }
     }
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a bisection knows so far, on disk after each step, so that an interrupted one goes on where it was.
 
-use super::trial::Trial;
+use crate::lab::trial::Trial;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -208,7 +208,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn testcases() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../testcases")
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testcases")
     }
 
     #[test]

@@ -4,10 +4,10 @@
 use super::usage::{Belongings, Memory};
 use super::workplace::{Workplace, thrown_away};
 use super::{BenchError, Spread};
-use crate::nvdimm::{self, Dax};
 use futures_util::future::join_all;
 use guest_agent::address::FileOffset;
 use guest_agent::call::{Outcome, ReadAt, Run};
+use harness::nvdimm::{self, Dax};
 use machine::guest::{Death, Guest};
 use machine::snapshot::{Template, Workshop};
 use serde::Serialize;

@@ -4,7 +4,7 @@
 use super::apply::apply;
 use super::description::Mutant;
 use super::fate::Fate;
-use crate::bisect::lab::{Lab, Trouble};
+use crate::lab::{Lab, Trouble};
 use reports::{CaseResult, Verdict};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_mutant_gets_the_cases_that_it_names_if_it_names_any() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testcases/cases");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testcases/cases");
         let (cases, _) = testcases::load_all(&folder);
         let mut mutant = crate::mutants::fate::tests::mutant(&["signals/policy", "data/shared-block"], None);
         let names = |which: Cases, mutant: &Mutant| -> Vec<String> {

@@ -3,11 +3,11 @@
 //!
 //! Which commit is next is git's business (`git bisect`, in a clone of our own); what a commit is, is ours.
 
-use super::clone::{Clone, Commit, GitError, resolve};
 use super::confidence::Rate;
 use super::journal::{Journal, JournalError, Question};
-use super::lab::Trouble;
-use super::trial::{Outcome, Signature, Trial};
+use crate::lab::Trouble;
+use crate::lab::git_clone::{Commit, GitClone, GitError, resolve};
+use crate::lab::trial::{Outcome, Signature, Trial};
 use std::path::{Path, PathBuf};
 
 /// Rounds at the bad end, from which the rate is taken at which the defect shows.
@@ -150,7 +150,7 @@ pub fn hunt(order: &Order, examiner: &mut dyn Examiner, tell: &dyn Fn(&str)) -> 
         Journal::begin(question.clone(), &order.work)?
     };
     let mut hunt = Hunt {
-        clone: Clone::of(&order.tree, &order.work.join("tree"))?,
+        clone: GitClone::of(&order.tree, &order.work.join("tree"))?,
         journal,
         examiner,
         tell,
@@ -160,7 +160,7 @@ pub fn hunt(order: &Order, examiner: &mut dyn Examiner, tell: &dyn Fn(&str)) -> 
 }
 
 struct Hunt<'a> {
-    clone: Clone,
+    clone: GitClone,
     journal: Journal,
     examiner: &'a mut dyn Examiner,
     tell: &'a dyn Fn(&str),

@@ -2,8 +2,8 @@
 //! Bisections of small repositories, with an examiner that reads the answer from a file instead of booting anything.
 
 use super::*;
-use crate::bisect::clone::git;
-use crate::bisect::trial::{tests::result, weigh};
+use crate::lab::git_clone::git;
+use crate::lab::trial::{tests::result, weigh};
 use reports::Verdict;
 use std::cell::Cell;
 

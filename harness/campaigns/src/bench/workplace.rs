@@ -2,10 +2,10 @@
 //! The image, the QEMU and the template that are measured: the very ones that cases get.
 
 use super::{BenchError, Plan};
-use crate::template;
 use guest_images::Image;
 use guest_images::progress::Silent;
 use guest_images::qemu::Qemu;
+use harness::template;
 use machine::accel::Accelerator;
 use machine::guest::{self, Evidence, Hardware};
 use machine::qemu::Program;

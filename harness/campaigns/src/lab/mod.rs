@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Building a tree and running cases on it, with what goes wrong sorted by what it means for a search.
+//!
+//! [`trial`] says what a tested commit is, and is pure; [`git_clone`] is where trees come from that are not the user's own.
 
-use super::trial::{Signature, Trial, weigh};
-use crate::run::{CASE_DEADLINE, Request, Stop, Teller, run};
+pub mod git_clone;
+pub mod trial;
+
 use guest_images::build::{BuildRequest, Built, Flavour, build};
+use guest_images::with_causes;
 use guest_images::{Cache, Error, Image, KernelSpec, Progress};
+use harness::run::{CASE_DEADLINE, Request, Stop, Teller, run};
 use machine::accel::Accelerator;
 use machine::snapshot::Store;
 use reports::{CaseResult, Readers, SharedRecorder};
@@ -14,6 +19,7 @@ use std::sync::Arc;
 use testcases::{Case, Isolation};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
+use trial::{Signature, Trial, weigh};
 
 /// What every trial of a search has in common.
 pub struct Lab<'a> {
@@ -67,9 +73,9 @@ impl Lab<'_> {
         self.go_on()?;
         built.map_err(|error| match &error {
             Error::DoesNotBuild { .. } | Error::KernelLacks { .. } => {
-                Trouble::ThisKernel(crate::steps::chain(&error))
+                Trouble::ThisKernel(with_causes(&error))
             }
-            _ => Trouble::Everything(crate::steps::chain(&error)),
+            _ => Trouble::Everything(with_causes(&error)),
         })
     }
 
@@ -84,7 +90,7 @@ impl Lab<'_> {
         out: &Path,
     ) -> Result<Vec<Vec<CaseResult>>, Trouble> {
         guest_images::qemu::locate(self.qemu.as_deref(), self.cache, self.progress)
-            .map_err(|error| Trouble::Everything(crate::steps::chain(&error)))?;
+            .map_err(|error| Trouble::Everything(with_causes(&error)))?;
         self.image(tree)?;
         (1..=rounds)
             .map(|round| self.round(cases, tree, &out.join(format!("round-{round}"))))
@@ -95,11 +101,11 @@ impl Lab<'_> {
         let kernel = guest_images::resolve_kernel(&spec(tree), self.cache, self.progress)
             .and_then(|kernel| kernel.require_complete().map(|()| kernel))
             .map_err(|error| match error {
-                Error::NoSpace { .. } => Trouble::Everything(crate::steps::chain(&error)),
-                _ => Trouble::ThisKernel(crate::steps::chain(&error)),
+                Error::NoSpace { .. } => Trouble::Everything(with_causes(&error)),
+                _ => Trouble::ThisKernel(with_causes(&error)),
             })?;
         guest_images::build_image(kernel, self.cache, self.progress)
-            .map_err(|error| Trouble::Everything(crate::steps::chain(&error)))
+            .map_err(|error| Trouble::Everything(with_causes(&error)))
     }
 
     /// Removes from the cache what was made for the kernel that is built in this tree now, some 400 MB: nobody will build
@@ -109,11 +115,11 @@ impl Lab<'_> {
         let Ok(image) = self.image(tree) else { return };
         let templates = Store::open(self.cache.root()).and_then(|store| store.forget_image(&image.id));
         let left: Vec<String> = [
-            templates.err().map(|error| crate::steps::chain(&error)),
+            templates.err().map(|error| with_causes(&error)),
             self.cache
                 .forget_image(&image.id, self.progress)
                 .err()
-                .map(|error| crate::steps::chain(&error)),
+                .map(|error| with_causes(&error)),
         ]
         .into_iter()
         .flatten()
@@ -127,7 +133,7 @@ impl Lab<'_> {
     }
 
     fn round(&self, cases: &[Case], tree: &Path, out: &Path) -> Result<Vec<CaseResult>, Trouble> {
-        let everything = |error: reports::Error| Trouble::Everything(crate::steps::chain(&error));
+        let everything = |error: reports::Error| Trouble::Everything(with_causes(&error));
         std::fs::create_dir_all(out).map_err(|error| {
             Trouble::Everything(format!(
                 "cannot make the folder for evidence {}: {error}",
@@ -157,7 +163,7 @@ impl Lab<'_> {
         let ended = self.runtime.block_on(run(request, Arc::clone(&teller), stop));
         teller.finish().map_err(everything)?;
         self.go_on()?;
-        ended.map_err(|error| Trouble::ThisKernel(crate::steps::chain(&error)))?;
+        ended.map_err(|error| Trouble::ThisKernel(with_causes(&error)))?;
         let record = recorder.take().into_record().map_err(everything)?;
         record.write(out.join("report.json")).map_err(everything)?;
         Ok(record.results)

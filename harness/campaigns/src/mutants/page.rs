@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_page_has_a_row_of_each_mutant_and_none_is_left_to_do() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testcases/mutants");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testcases/mutants");
         let page = std::fs::read_to_string(folder.join("README.md")).unwrap();
         let mut there: Vec<String> = super::super::load_all(&folder)
             .unwrap()

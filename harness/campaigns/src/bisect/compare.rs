@@ -83,7 +83,7 @@ fn row(left: &str, right: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bisect::trial::tests::result;
+    use crate::lab::trial::tests::result;
 
     #[test]
     fn what_differs_stands_side_by_side() {

@@ -4,9 +4,9 @@
 
 use super::workplace::{Workplace, thrown_away};
 use super::{BenchError, Spread};
-use crate::nvdimm::Stack;
-use crate::steps::carry_out;
-use crate::template;
+use harness::nvdimm::Stack;
+use harness::steps::carry_out;
+use harness::template;
 use machine::guest::{BOOT_DEADLINE, Guest};
 use machine::snapshot::{Template, Workshop};
 use serde::Serialize;

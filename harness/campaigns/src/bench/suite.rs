@@ -3,8 +3,8 @@
 
 use super::usage::cpu_time;
 use super::{BenchError, Plan};
-use crate::run::{CASE_DEADLINE, Request, Stop, Teller, run};
 use guest_images::{Cache, KernelSpec};
+use harness::run::{CASE_DEADLINE, Request, Stop, Teller, run};
 use reports::{CaseResult, Event, EventKind, Reader, Readers};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -40,14 +40,14 @@ pub enum GitError {
 }
 
 /// How git answered.
-pub(super) struct Answer {
-    pub(super) ok: bool,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
+pub(crate) struct Answer {
+    pub(crate) ok: bool,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// Asks git in a folder.
-pub(super) fn ask(folder: &Path, arguments: &[&str]) -> Result<Answer, GitError> {
+pub(crate) fn ask(folder: &Path, arguments: &[&str]) -> Result<Answer, GitError> {
     let mut command: Command = guest_images::child::command("git");
     let output = command
         .env("LC_ALL", "C")
@@ -69,7 +69,7 @@ pub(super) fn ask(folder: &Path, arguments: &[&str]) -> Result<Answer, GitError>
 }
 
 /// Like [`ask`], with an answer that has to be one.
-pub(super) fn git(folder: &Path, arguments: &[&str]) -> Result<String, GitError> {
+pub(crate) fn git(folder: &Path, arguments: &[&str]) -> Result<String, GitError> {
     let answer = ask(folder, arguments)?;
     if answer.ok {
         Ok(answer.stdout)
@@ -106,11 +106,11 @@ pub fn resolve(tree: &Path, revision: &str) -> Result<String, GitError> {
 
 /// A clone of our own.
 #[derive(Debug, Clone)]
-pub struct Clone {
+pub struct GitClone {
     folder: PathBuf,
 }
 
-impl Clone {
+impl GitClone {
     /// The clone of `tree` at `folder`, made if it is not there.
     pub fn of(tree: &Path, folder: &Path) -> Result<Self, GitError> {
         if !folder.join(".git").is_dir() {
@@ -170,11 +170,11 @@ impl Clone {
         Ok(answer.split(' ').skip(1).map(str::to_owned).collect())
     }
 
-    pub(super) fn git(&self, arguments: &[&str]) -> Result<String, GitError> {
+    pub(crate) fn git(&self, arguments: &[&str]) -> Result<String, GitError> {
         git(&self.folder, arguments)
     }
 
-    pub(super) fn ask(&self, arguments: &[&str]) -> Result<Answer, GitError> {
+    pub(crate) fn ask(&self, arguments: &[&str]) -> Result<Answer, GitError> {
         ask(&self.folder, arguments)
     }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Why something could not be measured.
 
-use crate::nvdimm::NvdimmError;
-use crate::run::WrongKernel;
-use crate::template;
+use harness::nvdimm::NvdimmError;
+use harness::run::WrongKernel;
+use harness::template;
 use machine::accel::UnknownAccelerator;
 use machine::guest::GuestError;
 use machine::guest::agent::CallError;

@@ -150,7 +150,7 @@ pub fn line(mutant: &Mutant, fate: &Fate, width: usize) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::bisect::trial::tests::result;
+    use crate::lab::trial::tests::result;
 
     pub(in crate::mutants) fn mutant(noticed_by: &[&str], equivalent: Option<&str>) -> Mutant {
         Mutant {
