@@ -8,16 +8,26 @@ use super::victims::Victim;
 use crate::nvdimm::Stack;
 use guest_agent::address::{FileOffset, FsOffset, MappingOffset, PAGE_SIZE};
 use guest_agent::call::{
-    self, Covering, Geometry, Outcome as Answer, PageFacts, PageSize, SpaceOwner, SpaceRecord, Whereabouts,
+    self, Covering, Geometry, Outcome as Answer, PageFacts, PageFlags, PageSize, SpaceOwner, SpaceRecord,
+    Whereabouts,
 };
 use guest_agent::victim::Spot;
 use std::collections::BTreeMap;
-use testcases::MappingKind;
+use testcases::{MappingKind, PageFlag};
 use verdict::observe::has_sigbus;
 use verdict::oracle::facts::{
     Disposition, Entry, EntrySize, Facts, FilePlace, Filesystem, InodeFacts, InodeKind, MAIN_THREAD,
-    MappedPage, MountState, Mounted, OwnerFacts, Settings, Stack as Between, ThreadFacts, VictimFacts,
+    MappedPage, MountState, Mounted, OwnerFacts, Ram, Settings, Stack as Between, ThreadFacts, VictimFacts,
 };
+
+/// What is known of a page of ordinary memory; of a page on a device nothing.
+#[derive(Default)]
+pub(super) struct Ordinary {
+    /// What it is.
+    pub(super) ram: Option<Ram>,
+    /// The places at which it may be mapped.
+    pub(super) mapped: Vec<Covering>,
+}
 
 /// What is asked beside the agent's own facts.
 pub(super) struct Beside<'a> {
@@ -31,6 +41,7 @@ pub(super) struct Beside<'a> {
     /// What lies below the filesystem.
     pub(super) stack: &'a Stack,
     pub(super) pmem: PmemAt,
+    pub(super) ordinary: Ordinary,
     pub(super) corrupt_filter: bool,
 }
 
@@ -41,6 +52,7 @@ pub(super) fn of_page(said: &call::Facts, page: Option<&PageFacts>, beside: &Bes
         owners: page.map_or(Some(Vec::new()), |page| owners(said, page, beside)),
         victims: victims(said, page, beside),
         badblocks: page.and(beside.pmem.badblocks.clone()),
+        ram: beside.ordinary.ram,
         gone: beside.pmem.gone,
         settings: Settings {
             early_kill: said.early_kill,
@@ -221,12 +233,13 @@ fn victims(said: &call::Facts, page: Option<&PageFacts>, beside: &Beside<'_>) ->
             });
         let coverings = match page.map(|page| &page.mapped) {
             Some(Answer::Done(mapped)) => mapped.as_slice(),
-            Some(Answer::Refused(_)) | None => &[],
+            Some(Answer::Refused(_)) => &[],
+            None => beside.ordinary.mapped.as_slice(),
         };
         let pages = coverings
             .iter()
             .filter(|covering| covering.victim == *name)
-            .filter_map(|covering| mapped_page(covering, seen, victim));
+            .filter_map(|covering| mapped_page(covering, seen, victim, beside.ordinary.ram));
         all.push(VictimFacts {
             name: name.clone(),
             pid: state.pid,
@@ -245,7 +258,12 @@ fn victims(said: &call::Facts, page: Option<&PageFacts>, beside: &Beside<'_>) ->
     all
 }
 
-fn mapped_page(covering: &Covering, seen: &call::VictimFacts, victim: &Victim) -> Option<MappedPage> {
+fn mapped_page(
+    covering: &Covering,
+    seen: &call::VictimFacts,
+    victim: &Victim,
+    ram: Option<Ram>,
+) -> Option<MappedPage> {
     let map = covering.at.mapping;
     let mapped = seen.mappings.get(map)?.as_ref()?;
     let at = covering.at.offset.page().0;
@@ -269,6 +287,9 @@ fn mapped_page(covering: &Covering, seen: &call::VictimFacts, victim: &Victim) -
             Entry::Absent
         } else if covering.copied {
             Entry::Elsewhere
+        } else if ram == Some(Ram::PrivateCopy) {
+            // It is a page on its own, and so is its entry.
+            Entry::Here(Some(EntrySize::Pte))
         } else {
             Entry::Here(covering.size.map(|proved| match proved.size {
                 PageSize::Small => EntrySize::Pte,
@@ -312,25 +333,68 @@ pub(super) fn coverings(page: FsOffset, records: &[SpaceRecord], said: &call::Fa
         else {
             continue;
         };
-        let byte = offset.0 + into;
-        for (name, victim) in &said.victims {
-            if victim.state.ended.is_some() {
-                continue;
-            }
-            for (mapping, mapped) in victim.mappings.iter().enumerate() {
-                let at = mapped
-                    .as_ref()
-                    .filter(|mapped| mapped.inode == number)
-                    .and_then(|mapped| Some((byte.checked_sub(mapped.offset.0)?, mapped.length)))
-                    .filter(|(at, length)| at < length);
-                if let Some((at, _)) = at {
-                    let offset = MappingOffset(at);
-                    all.push((name.clone(), Spot { mapping, offset }));
-                }
+        let place = FilePlace {
+            inode: number,
+            offset: FileOffset(offset.0 + into),
+        };
+        all.extend(mapped_at(place, said));
+    }
+    all
+}
+
+/// The places at which living victims' mappings show this byte of a file.
+pub(super) fn mapped_at(place: FilePlace, said: &call::Facts) -> Vec<(String, Spot)> {
+    let mut all = Vec::new();
+    for (name, victim) in &said.victims {
+        if victim.state.ended.is_some() {
+            continue;
+        }
+        for (mapping, mapped) in victim.mappings.iter().enumerate() {
+            let at = mapped
+                .as_ref()
+                .filter(|mapped| mapped.inode == place.inode)
+                .and_then(|mapped| Some((place.offset.0.checked_sub(mapped.offset.0)?, mapped.length)))
+                .filter(|(at, length)| at < length);
+            if let Some((at, _)) = at {
+                let offset = MappingOffset(at);
+                all.push((name.clone(), Spot { mapping, offset }));
             }
         }
     }
     all
+}
+
+/// The byte of a file that a victim has mapped at a spot; `None` where she has nothing mapped.
+pub(super) fn place_of(name: &str, spot: Spot, said: &call::Facts) -> Option<FilePlace> {
+    let mapped = said.victims.get(name)?.mappings.get(spot.mapping)?.as_ref()?;
+    Some(FilePlace {
+        inode: mapped.inode,
+        offset: FileOffset(mapped.offset.0 + spot.offset.page().0),
+    })
+}
+
+/// What a page of ordinary memory is; `None` where its flags cannot be seen.
+pub(super) fn ram(flags: PageFlags) -> Option<Ram> {
+    let PageFlags::Known(flags) = flags else {
+        return None;
+    };
+    // KPF_KSM says nothing: 6.12 shows it of every anonymous page (fs/proc/page.c:stable_page_flags), and what no
+    // victim has marked as mergeable is never merged.
+    let has = |flag: PageFlag| flags & (1 << flag.bit()) != 0;
+    let more = [
+        PageFlag::CompoundHead,
+        PageFlag::CompoundTail,
+        PageFlag::Huge,
+        PageFlag::Thp,
+        PageFlag::ZeroPage,
+        PageFlag::Hwpoison,
+        PageFlag::Nopage,
+    ];
+    Some(if has(PageFlag::Anon) && !more.into_iter().any(has) {
+        Ram::PrivateCopy
+    } else {
+        Ram::Other
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Injecting: what must be asked before it is too late, the error itself, and what it has brought.
 
-use super::facts::{Beside, coverings, of_page, records_of};
+use super::facts::{Beside, Ordinary, coverings, mapped_at, of_page, place_of, ram, records_of};
 use super::names::Kind;
 use super::victims::spot;
 use super::{OPERATION, QUESTION, Scene, Trouble};
@@ -11,16 +11,16 @@ use crate::places::{Page, page_starts};
 use guest_agent::MOUNT_POINT;
 use guest_agent::address::{FileOffset, FsOffset, GuestPhysical, PAGE_SIZE};
 use guest_agent::call::{
-    AskAccounts, AskExtents, AskFacts, AskFlags, AskVictim, Covering, Handled, MarkLog, MarkTrace,
-    MountState, Outcome as Answer, PageAsked, PageFacts, ReadKernelFile, Refusal, Space, SpaceOwner,
-    SpaceRecord, Stat, Whereabouts,
+    AskAccounts, AskExtents, AskFacts, AskFlags, AskPageFlags, AskVictim, Covering, Handled, MarkLog,
+    MarkTrace, MountState, Outcome as Answer, PageAsked, PageFacts, ReadKernelFile, Refusal, Space,
+    SpaceOwner, SpaceRecord, Stat, Whereabouts,
 };
-use guest_agent::victim::{self as guest, Order, Reply};
+use guest_agent::victim::{self as guest, Order, Reply, Spot};
 use testcases::{
     Action, BadRange, Bytes, Expect, FilePath, Injection, MadviseError, Mechanism, Place, Severity,
 };
 use verdict::observe::evidence::{Filesystem, Hit, Injected, StepEvidence, Unfinished};
-use verdict::oracle::facts::{Facts, MAIN_THREAD, ThreadOf};
+use verdict::oracle::facts::{Facts, MAIN_THREAD, Region, ThreadOf};
 
 /// The longest range of badblocks that an expectation may name, in pages.
 const LONGEST_RANGE: usize = 1 << 16;
@@ -100,7 +100,7 @@ impl Scene<'_> {
                 mechanism(by)
             ))
         })?;
-        let facts = self.facts(page).await?;
+        let facts = self.facts(page, victim).await?;
         let before = self.before_hit().await?;
         self.unfinished = Some(Unfinished {
             injection: injection.clone(),
@@ -210,7 +210,7 @@ impl Scene<'_> {
     }
 
     /// Everything that the oracle wants to know of the time before.
-    async fn facts(&mut self, page: Page) -> Result<Facts, Trouble> {
+    async fn facts(&mut self, page: Page, victim: Option<&ByVictim>) -> Result<Facts, Trouble> {
         let on_device = self.stack.mapped_by().is_some();
         let on_data = match page.used {
             Some((Device::Data, offset)) if !on_device => Some(PageAsked {
@@ -254,9 +254,54 @@ impl Scene<'_> {
             geometry: self.geometry,
             stack: self.stack,
             pmem: self.pmem_at(page).await?,
+            ordinary: self.ordinary(page, victim, &said).await?,
             corrupt_filter: self.corrupt_filter().await?,
         };
         Ok(of_page(&said, seen.as_ref(), &beside))
+    }
+
+    /// What a page of ordinary memory is, and where it is mapped. A private copy may be shared with those who were forked since, at the
+    /// same place of the file; of one that is hit by its number, or by a mark, nobody says whose it is.
+    async fn ordinary(
+        &self,
+        page: Page,
+        victim: Option<&ByVictim>,
+        said: &guest_agent::call::Facts,
+    ) -> Result<Ordinary, Trouble> {
+        let place = victim.and_then(|by| place_of(&by.name, spot(by.place), said));
+        let (Region::OrdinaryMemory, Some(place)) = (page.region, place) else {
+            return Ok(Ordinary::default());
+        };
+        let pfns = vec![page.physical.pfn()];
+        let flags = self.guest.agent.call(AskPageFlags { pfns }, QUESTION).await?;
+        Ok(Ordinary {
+            ram: flags.first().copied().and_then(ram),
+            mapped: self.entries_at(mapped_at(place, said), page.physical).await?,
+        })
+    }
+
+    /// What victims have at these places, for one page.
+    async fn entries_at(
+        &self,
+        places: Vec<(String, Spot)>,
+        physical: GuestPhysical,
+    ) -> Result<Vec<Covering>, Trouble> {
+        let mut mapped = Vec::new();
+        for (name, at) in places {
+            let call = AskVictim {
+                name: name.clone(),
+                pages: vec![at],
+            };
+            let pages = self.guest.agent.call(call, QUESTION).await?.pages;
+            mapped.extend(pages.into_iter().map(|page| Covering {
+                victim: name.clone(),
+                at,
+                copied: page.entry.present && page.entry.physical.map(GuestPhysical::page) != Some(physical),
+                entry: page.entry,
+                size: page.size,
+            }));
+        }
+        Ok(mapped)
     }
 
     /// The character device as the one owner of all that is on it.
@@ -358,21 +403,9 @@ impl Scene<'_> {
                 });
             }
         };
-        let mut mapped = Vec::new();
-        for (name, at) in coverings(offset, &records, said) {
-            let call = AskVictim {
-                name: name.clone(),
-                pages: vec![at],
-            };
-            let pages = self.guest.agent.call(call, QUESTION).await?.pages;
-            mapped.extend(pages.into_iter().map(|page| Covering {
-                victim: name.clone(),
-                at,
-                copied: page.entry.present && page.entry.physical.map(GuestPhysical::page) != Some(physical),
-                entry: page.entry,
-                size: page.size,
-            }));
-        }
+        let mapped = self
+            .entries_at(coverings(offset, &records, said), physical)
+            .await?;
         Ok(PageFacts {
             offset,
             physical,

@@ -197,6 +197,7 @@ fn on(
             badblocks: Some(Vec::new()),
             gone: false,
         },
+        ordinary: Ordinary::default(),
         corrupt_filter: false,
     };
     of_page(said, Some(page), &beside)
@@ -417,4 +418,75 @@ fn a_character_device_owns_its_pages_and_remembers_who_touched_them() {
     assert_eq!(owner(false, None).faulted, Some(false));
     assert_eq!(owner(false, Some(0x20_0000..0x40_0000)).faulted, Some(false));
     assert_eq!(owner(false, Some(0..0x20_0000)).faulted, None);
+}
+
+#[test]
+fn a_private_copy_is_an_anonymous_page_on_its_own() {
+    let ram_of = |flags: &[PageFlag]| {
+        ram(PageFlags::Known(
+            flags.iter().fold(0, |bits, flag| bits | 1 << flag.bit()),
+        ))
+    };
+    let copy = [PageFlag::Uptodate, PageFlag::Lru, PageFlag::Mmap, PageFlag::Anon];
+    assert_eq!(ram_of(&copy), Some(Ram::PrivateCopy));
+    assert_eq!(
+        ram_of(&[&copy[..], &[PageFlag::Ksm]].concat()),
+        Some(Ram::PrivateCopy)
+    );
+    assert_eq!(ram_of(&copy[..3]), Some(Ram::Other), "the page cache");
+    assert_eq!(ram_of(&[PageFlag::ZeroPage]), Some(Ram::Other));
+    for more in [PageFlag::CompoundTail, PageFlag::Thp, PageFlag::Hwpoison] {
+        assert_eq!(ram_of(&[&copy[..], &[more]].concat()), Some(Ram::Other), "{more}");
+    }
+    assert_eq!(ram(PageFlags::BeyondReach), None);
+}
+
+#[test]
+fn who_has_a_private_copy_has_it_where_the_file_was_mapped() {
+    let said = said(|_| {});
+    let spot = Spot {
+        mapping: 0,
+        offset: MappingOffset(0x1000),
+    };
+    let place = place_of("alice", spot, &said).unwrap();
+    assert_eq!(
+        place,
+        FilePlace {
+            inode: INODE,
+            offset: FileOffset(0x1000)
+        }
+    );
+    assert_eq!(mapped_at(place, &said), [("alice".to_owned(), spot)]);
+    assert_eq!(place_of("bob", spot, &said), None);
+    let elsewhere = FilePlace { inode: 132, ..place };
+    assert_eq!(mapped_at(elsewhere, &said), []);
+
+    let stack = Stack::plain(pmem("pmem0"));
+    let mounting = Mounting::of_template(&testcases::Template::default());
+    let victims = BTreeMap::from([("alice".to_owned(), victim(MappingKind::Private))]);
+    let Answer::Done(mapped) = page(true, false).mapped else {
+        panic!("nothing is mapped");
+    };
+    let beside = Beside {
+        names: &Names::default(),
+        victims: &victims,
+        mounting: &mounting,
+        shut_down: false,
+        geometry: None,
+        stack: &stack,
+        pmem: PmemAt {
+            badblocks: None,
+            gone: false,
+        },
+        ordinary: Ordinary {
+            ram: Some(Ram::PrivateCopy),
+            mapped,
+        },
+        corrupt_filter: false,
+    };
+    let facts = of_page(&said, None, &beside);
+    assert_eq!(facts.ram, Some(Ram::PrivateCopy));
+    let page = facts.victims[0].pages[0];
+    assert_eq!(page.entry, Entry::Here(Some(EntrySize::Pte)));
+    assert_eq!(page.file, place);
 }

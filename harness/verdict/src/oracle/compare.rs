@@ -4,13 +4,13 @@
 //! The signature of a difference is the same on every run, so that a case can foretell it.
 
 use super::observed::{Observed, SeenEntry, SeenSignal, SeenVictim};
+use super::parts;
 use super::prediction::{
     BadblocksAfter, ExpectedSignal, Fate, FilesystemAfter, Ground, Handled, InjectorEnd, NotifyCalls, Part,
     Prediction, Told,
 };
 use super::values;
 use super::words;
-use super::{parts, reasons};
 use crate::observe::SIGBUS;
 use guest_agent::call::{BadRange, SECTOR};
 use guest_agent::victim::Ended;
@@ -278,7 +278,7 @@ impl Comparison {
                     format!("oracle: expected {which} to be {expected}, saw it {saw}"),
                     expected,
                     saw,
-                    Some(format!("{}; {name} {}", reasons::UNMAPPED.of(name), fate.because)),
+                    Some(format!("{}; {name} {}", entry.rule, fate.because)),
                 );
             }
         }

@@ -3,7 +3,6 @@
 
 use super::parts;
 use super::prediction::{Fate, Ground, Handled, InjectorEnd, NotifyCalls, Part, Prediction, Told};
-use super::reasons;
 use super::words;
 
 /// One thing that is predicted.
@@ -54,7 +53,7 @@ fn of_entries(name: &str, fate: &Fate) -> impl Iterator<Item = Sentence> {
         Some(Sentence {
             says: format!("{part} {end}."),
             part,
-            rule: reasons::UNMAPPED.of(name),
+            rule: entry.rule.clone(),
         })
     })
 }

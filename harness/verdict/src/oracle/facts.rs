@@ -127,11 +127,25 @@ pub struct Facts {
     pub victims: Vec<VictimFacts>,
     /// Badblocks of the pmem device that the page belongs to; `None` when it belongs to none, or they could not be read.
     pub badblocks: Option<Vec<BadRange>>,
+    /// What is hit, where it is ordinary memory; `None` where it is persistent memory, and where nobody could say what it is, or at
+    /// which places it is mapped.
+    pub ram: Option<Ram>,
     /// That device is not there any more: its driver was unbound from it, and its struct pages went with it (mm/memremap.c:
     /// `memunmap_pages`).
     pub gone: bool,
     /// The settings of mm and hwpoison.
     pub settings: Settings,
+}
+
+/// A page of ordinary memory, by its flags in /proc/kpageflags (fs/proc/page.c:stable_page_flags).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ram {
+    /// The copy that a store through a private mapping has made: an anonymous page on its own, of which page tables alone know. Who
+    /// has it is in [`VictimFacts::pages`].
+    PrivateCopy,
+    /// Anything else: the page cache, the zero page, a part of a large folio, what is poisoned already.
+    Other,
 }
 
 /// The filesystem under test.
@@ -283,7 +297,8 @@ pub struct VictimFacts {
     /// Its threads in the order of `/proc/PID/task`, the main thread first.
     pub threads: Vec<ThreadFacts>,
     /// For each of its mappings that covers an owner's file at the page's place there: that page. A mapping that covers the
-    /// place of none of them, and one of something else, is not listed.
+    /// place of none of them, and one of something else, is not listed. For a private copy it is the place of the file that it was
+    /// copied from.
     pub pages: Vec<MappedPage>,
 }
 

@@ -15,7 +15,7 @@ use super::prediction::{
 use super::reasons::{self, Reason};
 use super::rule::{Rule, first};
 use super::rules::{ANSWER, ENTRANCE, OWNER};
-use super::situation::{Answer, Asked, Entrance, Kind, Loss, StructPages, Way};
+use super::situation::{Answer, Asked, Entrance, Kind, Loss, StructPages, Urgency, Way};
 use super::victims::{Address, Hit, Reach, fates};
 use guest_agent::address::{DeviceOffset, PAGE_SIZE};
 use guest_agent::call::{BadRange, SECTOR, SpaceOwner};
@@ -92,6 +92,15 @@ impl Outcome {
         }
     }
 
+    /// `hwpoison_user_mappings()`, then `me_pagecache_clean()`: what a store has copied is dirty, so those who have it are told;
+    /// then nobody but `memory_failure()` has it any more, which counts as recovered.
+    fn of_copy(urgency: Urgency) -> Self {
+        Self {
+            reach: Reach::Copy(urgency),
+            ..Self::quiet(Some(Ok(())), NotifyCalls::Never)
+        }
+    }
+
     /// What was decided by no other rule was decided by this one.
     fn decided_by(mut self, ground: &Ground) -> Self {
         self.answered.get_or_insert_with(|| ground.clone());
@@ -123,6 +132,7 @@ impl<'a> Oracle<'a> {
                 reach: Reach::Unknown("ordinary memory is handled by other parts of mm".to_owned()),
                 ..Outcome::quiet(None, NotifyCalls::Never)
             },
+            Entrance::PrivateCopy(urgency) => Outcome::of_copy(urgency),
             Entrance::MemoryFailure => self.memory_failure(),
         };
         let injector = match rule.then {
@@ -158,6 +168,7 @@ impl<'a> Oracle<'a> {
             entry: self.injecting_page().map(|page| page.entry),
             unwritten: self.is_unwritten_there(),
             bad: self.page().and_then(|page| self.facts.is_bad(page)),
+            ram: self.facts.ram,
             struct_pages: if self.facts.gone {
                 StructPages::Gone
             } else {

@@ -283,6 +283,8 @@ pub struct EntryAfter {
     pub at: u64,
     /// Whether its page-table entry is gone.
     pub gone: Part<bool>,
+    /// The rule that says so.
+    pub rule: Ground,
 }
 
 /// How an injector's call ends.

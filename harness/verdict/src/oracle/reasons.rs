@@ -51,6 +51,18 @@ pub(super) const UNMAPPED: Reason = Reason {
     says: "as soon as anybody is on a file's list, all entries for that page of that file go; those of private copies stay",
 };
 
+/// A victim that has another page than the private copy that is lost.
+pub(super) const NOT_THE_COPY: Reason = Reason {
+    from: "mm/memory-failure.c:collect_procs_anon",
+    says: "only those are told who have this very copy in their page table",
+};
+
+/// Page-table entries for a private copy.
+pub(super) const COPY_UNMAPPED: Reason = Reason {
+    from: "mm/rmap.c:try_to_unmap_one",
+    says: "every entry for a private copy that is lost becomes one of poisoned memory, whoever is told",
+};
+
 /// Badblocks that grow.
 pub(super) const RECORDED: Reason = Reason {
     from: "drivers/acpi/nfit/mce.c:nfit_handle_mce",
@@ -71,7 +83,7 @@ pub(super) const NOT_RECORDED: Reason = Reason {
 
 /// All of them, for the tests of how reasons are written.
 #[cfg(test)]
-pub(super) const ALL: [(&str, &str); 8] = {
+pub(super) const ALL: [(&str, &str); 10] = {
     const fn texts(reason: Reason) -> (&'static str, &'static str) {
         (reason.from, reason.says)
     }
@@ -81,6 +93,8 @@ pub(super) const ALL: [(&str, &str); 8] = {
         texts(TAKEN_AWAY),
         texts(CONSUMED),
         texts(UNMAPPED),
+        texts(NOT_THE_COPY),
+        texts(COPY_UNMAPPED),
         texts(RECORDED),
         texts(WRITTEN),
         texts(NOT_RECORDED),

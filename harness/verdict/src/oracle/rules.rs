@@ -14,7 +14,8 @@ use super::facts::{Disposition, Entry, Filesystem, InodeKind, MountState, OwnerF
 use super::rule::Kernels::{Any, Before, Since};
 use super::rule::Rule;
 use super::situation::{
-    Access, AccessEnd, Alone, Answer, Asked, Delivery, Entrance, Fallback, Kind, Loss, Sent, Way, Wish,
+    Access, AccessEnd, Alone, Answer, Asked, Delivery, Entrance, Fallback, Kind, Loss, Sent, Urgency, Way,
+    Wish,
 };
 use guest_agent::call::SpaceOwner;
 use guest_agent::victim::KillPolicy;
@@ -89,6 +90,17 @@ ENTRANCE: Way => Entrance {
     [Any] |way| way.is_gone() => Entrance::Ends(Err(Errno::ENXIO));
         "mm/memory-failure.c:memory_failure";
         "the device was taken away, and its struct pages with it: the memory is outside the kernel's control";
+    [Before(6, 11)] |way| way.on_copy() && way.kind == Kind::MadviseHwpoison => Entrance::PrivateCopy(Urgency::Optional);
+        "mm/madvise.c:madvise_inject_error";
+        "a private copy has nothing behind it, so those who have it are told; madvise does not say that an action is required, so \
+         the injector is told like all others, if it wants to be told early";
+    [Any] |way| way.on_copy() && matches!(way.kind, Kind::MadviseHwpoison | Kind::ActionRequired)
+        => Entrance::PrivateCopy(Urgency::Required);
+        "mm/memory-failure.c:hwpoison_user_mappings";
+        "a private copy has nothing behind it, so those who have it are told, and who runs into the error by force";
+    [Any] Way::on_copy => Entrance::PrivateCopy(Urgency::Optional);
+        "mm/memory-failure.c:collect_procs_anon";
+        "a private copy has nothing behind it, so those who have it and want to be told early are told";
     [Any] |way| !way.on_pmem() => Entrance::OrdinaryMemory;
         "mm/memory-failure.c:memory_failure";
         "ordinary memory: XFS is not asked";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the rules are asked about, and what they answer: a subject and an answer for each table.
 
-use super::facts::{Disposition, Entry, Filesystem, MountState, Mounted, Region};
+use super::facts::{Disposition, Entry, Filesystem, MountState, Mounted, Ram, Region};
 use guest_agent::victim::KillPolicy;
 use nix::errno::Errno;
 use std::fmt;
@@ -69,6 +69,8 @@ pub struct Way {
     pub unwritten: bool,
     /// Whether the page is in the badblocks already.
     pub bad: Option<bool>,
+    /// What is hit, where it is ordinary memory and that is known.
+    pub ram: Option<Ram>,
     /// Those of the page's device.
     pub struct_pages: StructPages,
     /// `vm.memory_failure_recovery`.
@@ -80,6 +82,11 @@ pub struct Way {
 impl Way {
     pub(super) fn on_pmem(&self) -> bool {
         self.region != Region::OrdinaryMemory
+    }
+
+    /// It hits a copy that a private mapping has made.
+    pub(super) fn on_copy(&self) -> bool {
+        !self.on_pmem() && self.ram == Some(Ram::PrivateCopy)
     }
 
     /// madvise on a page that must be faulted in first.
@@ -121,10 +128,22 @@ pub enum Entrance {
     OnlyBadblocks,
     /// The kernel panics.
     Panic,
+    /// `memory_failure()` unmaps a private copy everywhere, and tells those who have it; the filesystem has nothing to do with it.
+    PrivateCopy(Urgency),
     /// It is handled by parts of mm that are not this oracle's; the filesystem has nothing to do with it.
     OrdinaryMemory,
     /// The facts do not make sense, or do not suffice.
     Unknown,
+}
+
+/// Whether `memory_failure()` is told that somebody runs into the error just now (`MF_ACTION_REQUIRED`). For persistent memory it
+/// always takes it so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// It is: the current thread is told by force.
+    Required,
+    /// It is not: the current thread is told like all others, if its process wants to be told early.
+    Optional,
 }
 
 /// The subject of [`ANSWER`](super::rules::ANSWER).

@@ -9,7 +9,7 @@ use super::prediction::{EntryAfter, ExpectedSignal, Fate, Ground, Part, SignalCo
 use super::reasons;
 use super::rule::{Kernels, first};
 use super::rules::{CHOSEN, DELIVERY};
-use super::situation::{Delivery, Sent, Wish};
+use super::situation::{Delivery, Sent, Urgency, Wish};
 use guest_agent::victim::KillPolicy;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
@@ -29,6 +29,8 @@ pub(super) enum Reach {
         /// What `si_addr` says of the page.
         told: Address,
     },
+    /// The private copy that is hit, wherever it is mapped.
+    Copy(Urgency),
     /// Some of those who have the page in their page table; which ones cannot be told.
     Some(String),
     /// It cannot be told for anybody.
@@ -109,6 +111,10 @@ impl<'a> Hit<'a> {
                 Part::Unknown(why.clone())
             }
             Reach::Some(_) => Part::Known(Vec::new()),
+            Reach::Copy(_) => {
+                let pages = victim.pages.iter();
+                Part::Known(pages.filter(|page| self.is_listed(victim, page)).collect())
+            }
             Reach::Places { places, .. } => Part::Known(
                 places
                     .iter()
@@ -127,7 +133,8 @@ impl<'a> Hit<'a> {
 
     /// `task_early_kill()`: the current thread if it is one of this process, else the first that wants to be told.
     fn choose(&self, victim: &'a VictimFacts, grounds: &mut Vec<Ground>) -> Option<(&'a ThreadFacts, bool)> {
-        if let Some(current) = self.current_in(victim) {
+        let by_force = *self.reach != Reach::Copy(Urgency::Optional);
+        if let Some(current) = self.current_in(victim).filter(|_| by_force) {
             let thread = victim.threads.iter().find(|thread| thread.name == current.thread);
             return thread.map(|thread| (thread, true));
         }
@@ -222,7 +229,7 @@ impl<'a> Hit<'a> {
         let name = of.victim.name.as_str();
         let reaches = match self.reach {
             Reach::Places { places, .. } => !places.is_empty(),
-            Reach::Some(_) | Reach::Unknown(_) => true,
+            Reach::Copy(_) | Reach::Some(_) | Reach::Unknown(_) => true,
         };
         let here = |page: &&MappedPage| matches!(page.entry, Entry::Here(_));
         let pages = &of.victim.pages;
@@ -232,6 +239,8 @@ impl<'a> Hit<'a> {
         }
         if !reaches {
             self.told.clone()
+        } else if self.is_of_copy() {
+            reasons::NOT_THE_COPY.of(name)
         } else if pages.is_empty() {
             reasons::NOT_MAPPED.of(name)
         } else if pages.iter().any(|page| self.is_taken(page)) {
@@ -246,6 +255,7 @@ impl<'a> Hit<'a> {
     fn signals(&self, thread: &ThreadFacts, forced: bool, pages: &[&MappedPage]) -> Vec<ExpectedSignal> {
         let told = match self.reach {
             Reach::Places { told, .. } => *told,
+            Reach::Copy(_) => Address::Page,
             Reach::Some(_) | Reach::Unknown(_) => Address::AsLsbSays,
         };
         let signal = |page: &&MappedPage| ExpectedSignal {
@@ -298,19 +308,32 @@ impl<'a> Hit<'a> {
         Some((rule.then, ground))
     }
 
+    /// Whether a private copy is hit.
+    const fn is_of_copy(&self) -> bool {
+        matches!(self.reach, Reach::Copy(_))
+    }
+
     /// `unmap_and_kill()`: as soon as anybody is on a file's list, all entries for that page of that file go; those of
-    /// private copies stay (`even_cows` is 0).
+    /// private copies stay (`even_cows` is 0). A private copy that is hit itself goes everywhere, and nothing is faulted in
+    /// in its place.
     fn entries(&self, victim: &VictimFacts, all: &[Collection]) -> Vec<EntryAfter> {
         let consumes = matches!(self.by, Mechanism::ActionRequired(thread) if thread.victim == victim.name);
         let after = |page: &MappedPage| EntryAfter {
             map: page.map,
             at: page.at,
-            gone: if consumes {
+            gone: if self.is_of_copy() {
+                Part::Known(true)
+            } else if consumes {
                 Part::Unknown("it may touch the page again at once".to_owned())
             } else if self.is_taken(page) {
                 Part::Known(true)
             } else {
                 collected(page.file, all)
+            },
+            rule: if self.is_of_copy() {
+                reasons::COPY_UNMAPPED.of(&victim.name)
+            } else {
+                reasons::UNMAPPED.of(&victim.name)
             },
         };
         let present = victim
@@ -334,6 +357,7 @@ impl<'a> Hit<'a> {
         let entry = |page: &MappedPage| {
             let at = page.address;
             let how = match page.entry {
+                Entry::Here(_) if self.is_of_copy() => format!("the copy present at {at:#x} ({wish})"),
                 Entry::Here(Some(EntrySize::Pte)) => format!("the page present at {at:#x} (4 KiB, {wish})"),
                 Entry::Here(Some(EntrySize::Pmd)) => format!("the page present at {at:#x} (2 MiB, {wish})"),
                 Entry::Here(None) => format!("the page present at {at:#x} ({wish})"),

@@ -285,6 +285,7 @@ pub(super) fn hit() -> Hit {
                 early("carol", 93, None),
             ],
             badblocks: Some(Vec::new()),
+            ram: None,
             gone: false,
             settings: facts::Settings::default(),
         },

@@ -304,7 +304,7 @@ fn odd_ones() -> Vec<Row> {
             unknown,
         ),
         row(
-            "madvise on a private copy",
+            "madvise on a private copy of which nobody says who has it",
             world([])
                 .by(madvise("alice"))
                 .region(Region::OrdinaryMemory)

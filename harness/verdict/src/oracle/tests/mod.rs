@@ -3,6 +3,7 @@
 
 mod accesses;
 mod comparing;
+mod copies;
 mod device;
 mod errors;
 mod explaining;
@@ -69,6 +70,7 @@ fn rows() -> Vec<Row> {
         filesystem::rows(),
         errors::rows(),
         device::rows(),
+        copies::rows(),
     ]
     .into_iter()
     .flatten()

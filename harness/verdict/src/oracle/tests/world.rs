@@ -42,6 +42,7 @@ pub(super) fn world(owners: impl IntoIterator<Item = OwnerFacts>) -> World {
             owners: Some(owners.into_iter().collect()),
             victims: Vec::new(),
             badblocks: Some(Vec::new()),
+            ram: None,
             gone: false,
             settings: Settings::default(),
         },
