@@ -14,9 +14,7 @@
 
 use super::{ACKNOWLEDGEMENT, Done, HANDLING, InjectError};
 use guest_agent::address::GuestPhysical;
-use guest_agent::call::{
-    AwaitHandled, Handled, Inject, Injection, MarkTrace, MceRecord, OrderVictim, VisitCpus,
-};
+use guest_agent::call::{AwaitHandled, Handled, MarkTrace, OrderVictim, Outcome, VisitCpus, WriteKernelFile};
 use guest_agent::victim::Order;
 use machine::guest::agent::{Agent, CallError};
 use machine::qemu::{MachineCheck, Qmp, inject as raise, inject_into_user_mode};
@@ -94,22 +92,23 @@ impl Checks<'_> {
         })
     }
 
-    /// mce-inject hands a record to the same chain without an exception. The write's answer says only that it was logged.
+    /// mce-inject hands a record to the same chain without an exception. The last write's answer says only that it was logged;
+    /// one that is refused ends it.
     pub(super) async fn software(
         &self,
-        record: MceRecord,
+        record: Vec<WriteKernelFile>,
         physical: GuestPhysical,
     ) -> Result<Done, InjectError> {
         let since = self.agent.call(MarkTrace {}, HANDLING).await?;
-        let by = Injection::MceInject(record);
-        let mut done = Done::by_call(self.agent.call(Inject { by }, HANDLING).await?);
-        if matches!(
-            done.injector,
-            Some(verdict::observe::evidence::Tried::Succeeded(_))
-        ) {
-            done.handled = self.await_decode_chain(since, physical).await?;
+        for write in record {
+            if let Outcome::Refused(refusal) = self.agent.call(write, HANDLING).await? {
+                return Ok(Done::by_call(Outcome::Refused(refusal)));
+            }
         }
-        Ok(done)
+        Ok(Done {
+            handled: self.await_decode_chain(since, physical).await?,
+            ..Done::by_call(Outcome::Done(()))
+        })
     }
 
     /// Waits for the end of the decode chain.

@@ -5,19 +5,20 @@
 //! - a write to a file of the kernel's by what the write got: the handler runs within it;
 //! - madvise(2) by what the call got, likewise.
 
+mod kernel_file;
 mod machine_check;
 
 use crate::nvdimm::Stack;
 use crate::places::Page;
-use guest_agent::address::{GuestPhysical, PAGE_SIZE};
-use guest_agent::call::{self, Handled, Inject, MceRecord, Outcome};
+use guest_agent::address::GuestPhysical;
+use guest_agent::call::{Handled, Outcome};
 use machine::guest::agent::{Agent, CallError};
-use machine::qemu::{NotAcknowledged, Qmp, VirtualCpu, mce_bits as bits};
+use machine::qemu::{NotAcknowledged, Qmp, VirtualCpu};
 use machine_check::Checks;
 use std::time::Duration;
-use testcases::{DebugfsFile, MadviseError, MceInject, Mechanism, Severity, SysfsFile};
+use testcases::{Mechanism, Severity};
 use verdict::observe::evidence::{AccessResult, Brought, Tried};
-use verdict::oracle::facts::{Injection as Told, Mechanism as Way, Page as Hit, ThreadOf};
+use verdict::oracle::facts::{self as oracle, ThreadOf};
 
 pub use machine_check::Spinner;
 
@@ -97,22 +98,22 @@ impl Injector<'_> {
             agent: self.agent,
             qmp: self.qmp,
         };
-        let by = match mechanism {
+        let write = match mechanism {
             Mechanism::MachineCheck(Severity::ActionOptional) => {
                 return checks.optional(page.physical).await.map(Some);
             }
             Mechanism::MceInject(kind) => {
-                let record = software_record(kind, page.physical);
+                let record = kernel_file::of_mce_inject(kind, page.physical);
                 return checks.software(record, page.physical).await.map(Some);
             }
             Mechanism::MachineCheck(Severity::ActionRequired) | Mechanism::Madvise(_) => return Ok(None),
-            Mechanism::Debugfs(file) => debugfs(file, page.physical),
-            Mechanism::Sysfs(file) => match sysfs(file, page, self.stack) {
-                Some(by) => by,
+            Mechanism::Debugfs(file) => kernel_file::of_debugfs(file, page.physical),
+            Mechanism::Sysfs(file) => match kernel_file::of_sysfs(file, page, self.stack) {
+                Some(write) => write,
                 None => return Ok(None),
             },
         };
-        let answer = self.agent.call(Inject { by }, HANDLING).await?;
+        let answer = self.agent.call(write, HANDLING).await?;
         Ok(Some(Done::by_call(answer)))
     }
 
@@ -140,75 +141,24 @@ pub fn by_madvise(result: Option<&AccessResult>) -> Done {
     }
 }
 
-fn debugfs(file: DebugfsFile, physical: GuestPhysical) -> call::Injection {
-    let pfn = physical.pfn();
-    match file {
-        DebugfsFile::CorruptPfn => call::Injection::CorruptPfn { pfn },
-        DebugfsFile::UnpoisonPfn => call::Injection::UnpoisonPfn { pfn },
+/// The oracle's description of an injection; `thread` is who makes the call or consumes the error, where that is a victim's.
+/// `None`: it must be a victim's, and there is none.
+pub fn describe_to_oracle(
+    mechanism: Mechanism,
+    page: Page,
+    thread: Option<ThreadOf>,
+) -> Option<oracle::Injection> {
+    let current = thread.filter(|_| mechanism.needs_victim());
+    if mechanism.needs_victim() && current.is_none() {
+        return None;
     }
-}
-
-fn sysfs(file: SysfsFile, page: Page, stack: &Stack) -> Option<call::Injection> {
-    let address = page.physical;
-    Some(match file {
-        SysfsFile::HardOfflinePage => call::Injection::HardOffline { address },
-        SysfsFile::SoftOfflinePage => call::Injection::SoftOffline { address },
-        SysfsFile::Badblocks => {
-            let (nvdimm, start) = page.nvdimm?;
-            call::Injection::BadBlocks {
-                device: stack.pmems().get(nvdimm)?.device.clone(),
-                start,
-                length: PAGE_SIZE,
-            }
-        }
+    Some(oracle::Injection {
+        by: mechanism,
+        current,
+        page: oracle::Page {
+            physical: page.physical,
+            device: page.nvdimm.map(|(_, at)| at),
+            region: page.region,
+        },
     })
-}
-
-/// The record of an error as the action-optional machine check has it (see `qemu/mce.rs`), or with what makes it another.
-fn software_record(kind: MceInject, physical: GuestPhysical) -> MceRecord {
-    let check = machine::qemu::MachineCheck::action_optional(physical.0);
-    let (status, misc) = match kind {
-        MceInject::Software => (check.status, check.misc),
-        MceInject::CacheLine => (
-            check.status,
-            check.misc & !bits::MISC_LSB | bits::MISC_LSB_CACHE_LINE,
-        ),
-        MceInject::Corrected => (check.status & !bits::STATUS_UC, check.misc),
-        MceInject::UnusableAddress => (check.status, check.misc & !bits::MISC_ADDRESS_MODE),
-        MceInject::Bus => (check.status & !bits::MCACOD | bits::MCACOD_BUS, check.misc),
-    };
-    MceRecord {
-        flags: "sw".to_owned(),
-        cpu: 0,
-        status,
-        address: physical,
-        misc,
-        bank: check.bank,
-    }
-}
-
-/// How the oracle is told of an injection; `thread` is who makes the call or consumes the error, where that is a victim's.
-pub fn told(mechanism: Mechanism, page: Page, thread: Option<ThreadOf>) -> Option<Told> {
-    let by = match mechanism {
-        Mechanism::MachineCheck(Severity::ActionOptional) => Way::ActionOptional,
-        Mechanism::MachineCheck(Severity::ActionRequired) => Way::ActionRequired(thread?),
-        Mechanism::Madvise(MadviseError::Hwpoison) => Way::MadviseHwpoison(thread?),
-        Mechanism::Madvise(MadviseError::SoftOffline) => Way::MadviseSoftOffline(thread?),
-        Mechanism::Debugfs(DebugfsFile::CorruptPfn) => Way::CorruptPfn,
-        Mechanism::Debugfs(DebugfsFile::UnpoisonPfn) => Way::UnpoisonPfn,
-        Mechanism::Sysfs(SysfsFile::HardOfflinePage) => Way::HardOfflinePage,
-        Mechanism::Sysfs(SysfsFile::SoftOfflinePage) => Way::SoftOfflinePage,
-        Mechanism::Sysfs(SysfsFile::Badblocks) => Way::Badblocks,
-        Mechanism::MceInject(MceInject::Software) => Way::MceInjectSoftware,
-        Mechanism::MceInject(MceInject::CacheLine) => Way::MceInjectCacheLine,
-        Mechanism::MceInject(MceInject::Corrected | MceInject::UnusableAddress | MceInject::Bus) => {
-            Way::MceInjectPassedOver
-        }
-    };
-    let page = Hit {
-        physical: page.physical,
-        device: page.nvdimm.map(|(_, at)| at),
-        region: page.region,
-    };
-    Some(Told { by, page })
 }

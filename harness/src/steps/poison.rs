@@ -5,7 +5,7 @@ use super::facts::{Beside, Ordinary, coverings, mapped_at, of_page, place_of, ra
 use super::names::Kind;
 use super::victims::spot;
 use super::{OPERATION, QUESTION, Scene, Trouble};
-use crate::inject::{Done, InjectError, Injector, Spinner, by_madvise, told};
+use crate::inject::{Done, InjectError, Injector, Spinner, by_madvise, describe_to_oracle};
 use crate::nvdimm::{Part as Device, path_of};
 use crate::places::{Page, page_starts};
 use guest_agent::MOUNT_POINT;
@@ -94,7 +94,7 @@ impl Scene<'_> {
             map: spot(by.place).mapping,
             at: spot(by.place).offset.page().0,
         });
-        let injection = told(by, page, thread).ok_or_else(|| {
+        let injection = describe_to_oracle(by, page, thread).ok_or_else(|| {
             Trouble::Harness(format!(
                 "{} needs a victim, and the case names none",
                 mechanism(by)

@@ -6,9 +6,8 @@ use super::{DEVICE, Guest, errno, load, spot};
 use guest_agent::MOUNT_POINT;
 use guest_agent::address::{DeviceOffset, FsOffset};
 use guest_agent::call::{
-    AskAccounts, AskPageFlags, AskPmem, BadRange, FileChange, FileTrouble, Fill, HealthNews, Inject,
-    Injection, MceRecord, PageFlags, ReadWatch, StartWatch, StopWatch, SyncHow, VictimStarted, WatchEvent,
-    Watcher, WriteKernelFile,
+    AskAccounts, AskPageFlags, AskPmem, BadRange, FileChange, FileTrouble, Fill, HealthNews, PageFlags,
+    ReadWatch, SECTOR, StartWatch, StopWatch, SyncHow, VictimStarted, WatchEvent, Watcher, WriteKernelFile,
 };
 use guest_agent::victim::KillPolicy;
 use guest_agent::victim::VictimSpec;
@@ -16,10 +15,18 @@ use harness::nvdimm::path_of;
 
 const PAGE: u64 = 4096;
 
-async fn inject(guest: &Guest<'_>, by: Injection) -> i32 {
-    let said = format!("{by:?}");
-    let errno = errno(&guest.ask(Inject { by }).await);
-    println!("  {errno:3} {said}");
+const HWPOISON: &str = "/sys/kernel/debug/hwpoison";
+const MEMORY: &str = "/sys/devices/system/memory";
+const MCE_INJECT: &str = "/sys/kernel/debug/mce-inject";
+
+/// What one write to a file of the kernel's got: 0 or an errno.
+async fn write(guest: &Guest<'_>, folder: &str, name: &str, text: &str) -> i32 {
+    let write = WriteKernelFile {
+        path: format!("{folder}/{name}"),
+        text: text.to_owned(),
+    };
+    let errno = errno(&guest.ask(write).await);
+    println!("  {errno:3} {text} to {folder}/{name}");
     errno
 }
 
@@ -36,58 +43,27 @@ pub(crate) async fn are_made_in_the_guest(guest: &Guest<'_>) {
     assert!(matches!(guest.start(alice).await, VictimStarted::Running { .. }));
     let place = guest.place("a", 0).await;
     let address = |page: u64| guest_agent::address::GuestPhysical(place.physical.0 + page * PAGE);
+    let pfn = |page| format!("{:#x}", address(page).pfn());
+    let bytes = |page| format!("{:#x}", address(page).0);
     let before = guest.ask(AskAccounts {}).await;
     assert_eq!(before.node.is_some(), guest.version >= (6, 4), "{before:?}");
 
     let signals = async || guest.state("alice", &[]).await.signals.len();
-    assert_eq!(
-        inject(
-            guest,
-            Injection::CorruptPfn {
-                pfn: address(0).pfn()
-            }
-        )
-        .await,
-        0
-    );
+    assert_eq!(write(guest, HWPOISON, "corrupt-pfn", &pfn(0)).await, 0);
     assert_eq!(signals().await, 1);
-    assert_eq!(
-        inject(guest, Injection::HardOffline { address: address(1) }).await,
-        0
-    );
+    assert_eq!(write(guest, MEMORY, "hard_offline_page", &bytes(1)).await, 0);
     assert_eq!(signals().await, 2);
     assert_eq!(
-        inject(guest, Injection::SoftOffline { address: address(2) }).await,
+        write(guest, MEMORY, "soft_offline_page", &bytes(2)).await,
         libc::EIO
     );
-    assert_eq!(
-        inject(
-            guest,
-            Injection::UnpoisonPfn {
-                pfn: address(0).pfn()
-            }
-        )
-        .await,
-        libc::EIO
-    );
+    assert_eq!(write(guest, HWPOISON, "unpoison-pfn", &pfn(0)).await, libc::EIO);
     // A filter lets through only pages of ordinary kinds, and says nothing.
-    let filter = |text: &str| WriteKernelFile {
-        path: "/sys/kernel/debug/hwpoison/corrupt-filter-enable".to_owned(),
-        text: text.to_owned(),
-    };
-    assert_eq!(errno(&guest.ask(filter("1")).await), 0);
-    assert_eq!(
-        inject(
-            guest,
-            Injection::CorruptPfn {
-                pfn: address(2).pfn()
-            }
-        )
-        .await,
-        0
-    );
+    let filter = "corrupt-filter-enable";
+    assert_eq!(write(guest, HWPOISON, filter, "1").await, 0);
+    assert_eq!(write(guest, HWPOISON, "corrupt-pfn", &pfn(2)).await, 0);
     assert_eq!(signals().await, 2);
-    assert_eq!(errno(&guest.ask(filter("0")).await), 0);
+    assert_eq!(write(guest, HWPOISON, filter, "0").await, 0);
     let after = guest.ask(AskAccounts {}).await;
     println!("  {before:?} {after:?}");
     assert_eq!(after.hardware_corrupted - before.hardware_corrupted, 2 * PAGE);
@@ -108,15 +84,17 @@ pub(crate) async fn are_made_in_the_guest(guest: &Guest<'_>) {
         at: format!("/sys/block/{DEVICE}/badblocks"),
     };
     assert_eq!(errno(&guest.ask(watch).await), 0);
-    let record = MceRecord {
-        flags: "sw".to_owned(),
-        cpu: 0,
-        status: 0xbd00_0000_0000_00c0,
-        address: address(8),
-        misc: 0x8c,
-        bank: 9,
-    };
-    assert_eq!(inject(guest, Injection::MceInject(record)).await, 0);
+    // The last one fires.
+    for (name, text) in [
+        ("flags", "sw"),
+        ("cpu", "0"),
+        ("status", "0xbd000000000000c0"),
+        ("addr", bytes(8).as_str()),
+        ("misc", "0x8c"),
+        ("bank", "9"),
+    ] {
+        assert_eq!(write(guest, MCE_INJECT, name, text).await, 0);
+    }
     let woken = ReadWatch {
         watcher: Watcher::Badblocks,
         at_least: 1,
@@ -129,12 +107,9 @@ pub(crate) async fn are_made_in_the_guest(guest: &Guest<'_>) {
     };
     assert_eq!(events, [WatchEvent::Badblocks(vec![bad])]);
     let start = DeviceOffset(place.device.0 + 9 * PAGE);
-    let by = Injection::BadBlocks {
-        device: DEVICE.to_owned(),
-        start,
-        length: PAGE,
-    };
-    assert_eq!(inject(guest, by).await, 0);
+    let sectors = format!("{} {}", start.0 / SECTOR, PAGE / SECTOR);
+    let device = format!("/sys/block/{DEVICE}");
+    assert_eq!(write(guest, &device, "badblocks", &sectors).await, 0);
     let pmem = guest
         .ask(AskPmem {
             device: DEVICE.to_owned(),
@@ -201,20 +176,11 @@ pub(crate) async fn shut_down_and_are_watched(guest: &Guest<'_>) {
     assert_eq!(health, if has_health { 0 } else { libc::ENOTTY });
     assert_eq!(errno(&guest.ask(watch(Watcher::Fanotify)).await), 0);
     let place = guest.place("a", 3 * PAGE).await;
-    assert_eq!(
-        inject(
-            guest,
-            Injection::CorruptPfn {
-                pfn: place.physical.pfn()
-            }
-        )
-        .await,
-        0
-    );
+    let pfn = format!("{:#x}", place.physical.pfn());
+    assert_eq!(write(guest, HWPOISON, "corrupt-pfn", &pfn).await, 0);
     let header = place.physical.0 - place.device.0;
-    let address = guest_agent::address::GuestPhysical(header);
     assert_eq!(
-        inject(guest, Injection::HardOffline { address }).await,
+        write(guest, MEMORY, "hard_offline_page", &format!("{header:#x}")).await,
         libc::EUCLEAN
     );
     if has_health {

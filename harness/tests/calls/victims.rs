@@ -4,8 +4,8 @@
 use super::{Guest, counted, done, load, spot, store};
 use guest_agent::address::FileOffset;
 use guest_agent::call::{
-    Allocation, FileChange, Fill, ForkVictim, Inject, Injection, PageSize, ReleaseVictim, SizeProof,
-    VictimForked, VictimStarted,
+    Allocation, FileChange, Fill, ForkVictim, PageSize, ReleaseVictim, SizeProof, VictimForked,
+    VictimStarted, WriteKernelFile,
 };
 use guest_agent::victim::{
     Advice, Disposition as D, Ended, KillPolicy, KillPolicy as K, MappingSpec, Order, Reply, Sharing,
@@ -204,8 +204,9 @@ async fn corrupt(guest: &Guest<'_>, file: &str, offset: u64) {
     let pfn = guest.place(file, offset).await.physical.pfn();
     done(
         guest
-            .ask(Inject {
-                by: Injection::CorruptPfn { pfn },
+            .ask(WriteKernelFile {
+                path: "/sys/kernel/debug/hwpoison/corrupt-pfn".to_owned(),
+                text: format!("{pfn:#x}"),
             })
             .await,
     );

@@ -22,7 +22,7 @@ pub struct Injection {
 }
 
 /// The way by which a memory error reaches the kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mechanism {
     /// The machine raises a machine check. What is action required is always at a victim's page
@@ -168,6 +168,14 @@ impl MceInject {
             Self::Corrected => "corrected",
             Self::UnusableAddress => "unusable-address",
             Self::Bus => "bus",
+        }
+    }
+
+    /// Whether the record says that memory was lost: an uncorrected error, of memory, at a usable address.
+    pub const fn is_lost_memory(self) -> bool {
+        match self {
+            Self::Software | Self::CacheLine => true,
+            Self::Corrected | Self::UnusableAddress | Self::Bus => false,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
 use guest_agent::call::{
     AskAccounts, AskBlockDevice, AskExtents, AskFacts, AskFlags, AskLacking, AskMount, AskPageFlags, AskPmem,
     AskQuota, AskRegions, AskVictim, AwaitHandled, Call, ChangeFile, ChangeMount, CopyRange, Dedupe, Failure,
-    ForkVictim, GetXattr, Hello, Inject, MarkLog, MarkTrace, Mount, OrderVictim, ReadAt, ReadDirectory,
+    ForkVictim, GetXattr, Hello, MarkLog, MarkTrace, Mount, OrderVictim, ReadAt, ReadDirectory,
     ReadKernelFile, ReadLink, ReadLog, ReadTrace, ReadWatch, ReleaseVictim, Request, Resolve, Response,
     Resumed, Run, SpaceMap, StartTrace, StartVictim, StartWatch, Stat, StopWatch, Unmount, VisitCpus,
     Welcome, WriteKernelFile,
@@ -149,7 +149,6 @@ impl Guest {
             }),
             SpaceMap::NAME => served(request, |SpaceMap { at }| outcome(space::map(&at))),
             AskQuota::NAME => served(request, |AskQuota { device }| outcome(mounts::quota(&device))),
-            Inject::NAME => served(request, |Inject { by }| outcome(inject::inject(&by))),
             WriteKernelFile::NAME => served(request, |WriteKernelFile { path, text }| {
                 outcome(inject::write(&path, &text))
             }),

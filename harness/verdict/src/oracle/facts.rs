@@ -9,44 +9,18 @@ use guest_agent::address::{DeviceOffset, FileOffset, FsOffset, GuestPhysical, PA
 use guest_agent::call::{BadRange, SpaceOwner, SpaceRecord};
 use guest_agent::victim::KillPolicy;
 use serde::{Deserialize, Serialize};
+use testcases::Mechanism;
 
 /// One memory error in one page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Injection {
     /// How the kernel gets to know of it.
     pub by: Mechanism,
+    /// The thread in whose context the error is handled (`current`), where that is a victim's: who makes the call, or consumes
+    /// the error. There is one exactly where [`Mechanism::needs_victim`] says so.
+    pub current: Option<ThreadOf>,
     /// What is hit.
     pub page: Page,
-}
-
-/// The ways by which a memory error reaches the kernel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mechanism {
-    /// A machine check that nobody consumed (SRAO): `uc_decode_notifier` in a kernel worker.
-    ActionOptional,
-    /// A machine check that this thread consumed in user mode (SRAR): `kill_me_maybe` in that thread.
-    ActionRequired(ThreadOf),
-    /// `madvise(MADV_HWPOISON)` by this thread, on its own mapping.
-    MadviseHwpoison(ThreadOf),
-    /// `madvise(MADV_SOFT_OFFLINE)` by this thread, on its own mapping.
-    MadviseSoftOffline(ThreadOf),
-    /// debugfs `hwpoison/corrupt-pfn`, written by somebody who is no victim.
-    CorruptPfn,
-    /// debugfs `hwpoison/unpoison-pfn`.
-    UnpoisonPfn,
-    /// `/sys/devices/system/memory/hard_offline_page`.
-    HardOfflinePage,
-    /// `/sys/devices/system/memory/soft_offline_page`.
-    SoftOfflinePage,
-    /// debugfs `mce-inject` in its mode `sw`: the error is logged, no exception is raised.
-    MceInjectSoftware,
-    /// Likewise, of an error of one cache line, the first of the page.
-    MceInjectCacheLine,
-    /// Likewise, with a record of what is no uncorrected error at a usable address in memory.
-    MceInjectPassedOver,
-    /// `/sys/block/pmemN/badblocks`.
-    Badblocks,
 }
 
 /// One thread of one victim, and where it runs into the error.

@@ -4,10 +4,7 @@
 mod alone;
 
 use super::afterwards::afterwards;
-use super::facts::{
-    Facts, FilePlace, Filesystem, Injection, InodeKind, MappedPage, Mechanism, MountState, OwnerFacts,
-    ThreadOf,
-};
+use super::facts::{Facts, FilePlace, Filesystem, Injection, InodeKind, MappedPage, MountState, OwnerFacts};
 use super::prediction::{
     BadblocksAfter, Decided, EventResult, FilesystemAfter, Ground, Handled, InjectorEnd, NotifyCalls,
     ONE_PAGE, Part, Prediction, Told,
@@ -15,13 +12,14 @@ use super::prediction::{
 use super::reasons::{self, Reason};
 use super::rule::{Rule, first};
 use super::rules::{ANSWER, ENTRANCE, OWNER};
-use super::situation::{Answer, Asked, Entrance, Kind, Loss, StructPages, Urgency, Way};
+use super::situation::{Answer, Asked, Entrance, Loss, StructPages, Urgency, Way};
 use super::victims::{Address, Hit, Reach, fates};
 use guest_agent::address::{DeviceOffset, PAGE_SIZE};
 use guest_agent::call::{BadRange, SECTOR, SpaceOwner};
 use nix::errno::Errno;
 use std::collections::BTreeSet;
 use testcases::{KernelVersion, ShutdownReason};
+use testcases::{MceInject, Mechanism, SysfsFile};
 
 /// What must come of `injection` in a guest of which `facts` hold, under this kernel.
 pub fn predict(facts: &Facts, injection: &Injection, kernel: &KernelVersion) -> Prediction {
@@ -32,34 +30,6 @@ pub fn predict(facts: &Facts, injection: &Injection, kernel: &KernelVersion) -> 
         grounds: Vec::new(),
     }
     .speak()
-}
-
-impl Mechanism {
-    pub(super) const fn kind(&self) -> Kind {
-        match self {
-            Self::ActionOptional => Kind::ActionOptional,
-            Self::ActionRequired(_) => Kind::ActionRequired,
-            Self::MadviseHwpoison(_) => Kind::MadviseHwpoison,
-            Self::MadviseSoftOffline(_) => Kind::MadviseSoftOffline,
-            Self::CorruptPfn => Kind::CorruptPfn,
-            Self::UnpoisonPfn => Kind::UnpoisonPfn,
-            Self::HardOfflinePage => Kind::HardOffline,
-            Self::SoftOfflinePage => Kind::SoftOffline,
-            Self::MceInjectSoftware | Self::MceInjectCacheLine => Kind::MceInject,
-            Self::MceInjectPassedOver => Kind::MceInjectPassedOver,
-            Self::Badblocks => Kind::Badblocks,
-        }
-    }
-
-    /// The thread in whose context the error is handled, when that is a victim's (`current`).
-    pub(super) const fn current(&self) -> Option<&ThreadOf> {
-        match self {
-            Self::ActionRequired(thread)
-            | Self::MadviseHwpoison(thread)
-            | Self::MadviseSoftOffline(thread) => Some(thread),
-            _ => None,
-        }
-    }
 }
 
 /// How `memory_failure()` ends, and what else came of it.
@@ -136,13 +106,13 @@ impl<'a> Oracle<'a> {
             Entrance::MemoryFailure => self.memory_failure(),
         };
         let injector = match rule.then {
-            Entrance::Ends(result) if !way.kind.is_exception() => Part::Known(InjectorEnd::Returns(result)),
+            Entrance::Ends(result) if way.by.has_injector() => Part::Known(InjectorEnd::Returns(result)),
             Entrance::OnlyBadblocks => Part::Known(InjectorEnd::Returns(Ok(()))),
             _ => self.injector(&outcome),
         };
         let recorded = match rule.then {
-            Entrance::OnlyBadblocks if way.kind == Kind::Badblocks => reasons::WRITTEN,
-            _ if way.kind.is_machine_check() => reasons::RECORDED,
+            Entrance::OnlyBadblocks if way.by == Mechanism::Sysfs(SysfsFile::Badblocks) => reasons::WRITTEN,
+            _ if way.is_of_nfit() => reasons::RECORDED,
             _ => reasons::NOT_RECORDED,
         };
         self.conclude(outcome, injector, recorded, &Ground::of("the error", rule))
@@ -162,7 +132,7 @@ impl<'a> Oracle<'a> {
 
     fn way(&self) -> Way {
         Way {
-            kind: self.injection.by.kind(),
+            by: self.injection.by,
             region: self.injection.page.region,
             filesystem: self.facts.filesystem,
             entry: self.injecting_page().map(|page| page.entry),
@@ -181,7 +151,7 @@ impl<'a> Oracle<'a> {
 
     /// The page of the injecting thread's own mapping at which it injects.
     fn injecting_page(&self) -> Option<&'a MappedPage> {
-        self.facts.injecting_page(self.injection.by.current()?)
+        self.facts.injecting_page(self.injection.current.as_ref()?)
     }
 
     /// Whether the file has nothing written where the injecting thread injects.
@@ -307,10 +277,7 @@ impl<'a> Oracle<'a> {
 
     /// What the injector's call returns for a result of `memory_failure()`.
     fn injector(&self, outcome: &Outcome) -> Part<InjectorEnd> {
-        if matches!(
-            self.injection.by,
-            Mechanism::ActionOptional | Mechanism::ActionRequired(_)
-        ) {
+        if !self.injection.by.has_injector() {
             return Part::Known(InjectorEnd::NoCall);
         }
         match &outcome.result {
@@ -331,7 +298,7 @@ impl<'a> Oracle<'a> {
         let ended = outcome.ended.unwrap_or_else(|| entrance.clone());
         let hit = Hit {
             facts: self.facts,
-            by: &self.injection.by,
+            injection: self.injection,
             reach: &outcome.reach,
             result: &outcome.result,
             told: outcome.told.as_ref().unwrap_or(&ended),
@@ -341,8 +308,8 @@ impl<'a> Oracle<'a> {
         self.grounds.extend(grounds);
         let injector = match self
             .injection
-            .by
-            .current()
+            .current
+            .as_ref()
             .and_then(|thread| victims.get(&thread.victim))
         {
             Some(Part::Known(fate))
@@ -395,7 +362,7 @@ impl<'a> Oracle<'a> {
         };
         // As much as the machine check says, in whole sectors (drivers/acpi/nfit/mce.c, drivers/nvdimm/badrange.c).
         let length = match self.injection.by {
-            Mechanism::MceInjectCacheLine => SECTOR,
+            Mechanism::MceInject(MceInject::CacheLine) => SECTOR,
             _ => PAGE_SIZE,
         };
         let added = self

@@ -14,13 +14,17 @@ use super::facts::{Disposition, Entry, Filesystem, InodeKind, MountState, OwnerF
 use super::rule::Kernels::{Any, Before, Since};
 use super::rule::Rule;
 use super::situation::{
-    Access, AccessEnd, Alone, Answer, Asked, Delivery, Entrance, Fallback, Kind, Loss, Sent, Urgency, Way,
-    Wish,
+    Access, AccessEnd, Alone, Answer, Asked, Delivery, Entrance, Fallback, Loss, Sent, Urgency, Way, Wish,
 };
 use guest_agent::call::SpaceOwner;
 use guest_agent::victim::KillPolicy;
 use nix::errno::Errno;
 use testcases::BusCode;
+use testcases::DebugfsFile::{CorruptPfn, UnpoisonPfn};
+use testcases::MadviseError::{Hwpoison, SoftOffline};
+use testcases::Mechanism::{Debugfs, MachineCheck, Madvise, MceInject, Sysfs};
+use testcases::Severity::ActionRequired;
+use testcases::SysfsFile::{Badblocks, SoftOfflinePage};
 
 /// `[kernels] condition => answer; "function"; "reason";`
 macro_rules! table {
@@ -37,16 +41,16 @@ macro_rules! table {
 table! {
 /// Does the mechanism reach `memory_failure()`?
 ENTRANCE: Way => Entrance {
-    [Any] |way| way.kind == Kind::Badblocks => Entrance::OnlyBadblocks;
+    [Any] |way| way.by == Sysfs(Badblocks) => Entrance::OnlyBadblocks;
         "block/badblocks.c:badblocks_store";
         "a sector written to sysfs is recorded as bad; nobody is told";
-    [Any] |way| way.kind == Kind::MceInject => Entrance::OnlyBadblocks;
+    [Any] |way| matches!(way.by, MceInject(_)) && way.is_of_nfit() => Entrance::OnlyBadblocks;
         "arch/x86/kernel/cpu/mce/inject.c:do_inject";
         "the record has no severity, so uc_decode_notifier lets it pass; nfit_handle_mce does not";
-    [Any] |way| way.kind == Kind::MceInjectPassedOver => Entrance::Ends(Ok(()));
+    [Any] |way| matches!(way.by, MceInject(_)) => Entrance::Ends(Ok(()));
         "drivers/acpi/nfit/mce.c:nfit_handle_mce";
         "what was corrected, is not the memory's, or names no usable address is nothing to record, and has no severity either";
-    [Any] |way| way.kind.is_madvise() && way.entry == Some(Entry::Poisoned) => Entrance::Ends(Err(Errno::EFAULT));
+    [Any] |way| way.is_madvise() && way.entry == Some(Entry::Poisoned) => Entrance::Ends(Err(Errno::EFAULT));
         "mm/memory.c:do_swap_page";
         "what was there was ordinary memory and is poisoned: a fault raises VM_FAULT_HWPOISON, so madvise finds no page";
     [Any] |way| way.fault_may_fail() && way.unwritten && !way.is_shut_down() => Entrance::OrdinaryMemory;
@@ -58,30 +62,30 @@ ENTRANCE: Way => Entrance {
     [Any] |way| way.fault_may_fail() && way.bad.is_none() => Entrance::Unknown;
         "mm/madvise.c:madvise_inject_error";
         "madvise faults the page in first, and whether that works depends on badblocks that could not be read";
-    [Any] |way| way.kind.is_madvise() && way.on_pmem() && !matches!(way.entry, Some(Entry::Absent | Entry::Here(_)))
+    [Any] |way| way.is_madvise() && way.on_pmem() && !matches!(way.entry, Some(Entry::Absent | Entry::Here(_)))
         => Entrance::Unknown;
         "mm/madvise.c:madvise_inject_error";
         "the injecting victim has another page there than the one that is said to be hit";
-    [Any] |way| way.kind == Kind::ActionRequired && way.on_pmem() && !matches!(way.entry, Some(Entry::Here(_)))
+    [Any] |way| way.by == MachineCheck(ActionRequired) && way.on_pmem() && !matches!(way.entry, Some(Entry::Here(_)))
         => Entrance::Unknown;
         "arch/x86/kernel/cpu/mce/core.c:kill_me_maybe";
         "the victim is said to consume a page that it has not got";
-    [Any] |way| way.is_gone() && matches!(way.kind, Kind::CorruptPfn | Kind::UnpoisonPfn | Kind::SoftOffline)
+    [Any] |way| way.is_gone() && matches!(way.by, Debugfs(_) | Sysfs(SoftOfflinePage))
         => Entrance::Ends(Err(Errno::ENXIO));
         "mm/hwpoison-inject.c:hwpoison_inject";
         "the device was taken away, and its struct pages with it: pfn_valid() says no";
-    [Any] |way| way.on_pmem() && matches!(way.kind, Kind::MadviseSoftOffline | Kind::SoftOffline)
+    [Any] |way| way.on_pmem() && matches!(way.by, Madvise(SoftOffline) | Sysfs(SoftOfflinePage))
         => Entrance::Ends(Err(Errno::EIO));
         "mm/memory-failure.c:soft_offline_page";
         "only online pages can be migrated away, and those of a ZONE_DEVICE never are online";
-    [Any] |way| way.on_pmem() && way.kind == Kind::UnpoisonPfn => Entrance::Ends(Err(Errno::EIO));
+    [Any] |way| way.on_pmem() && way.by == Debugfs(UnpoisonPfn) => Entrance::Ends(Err(Errno::EIO));
         "mm/memory-failure.c:unpoison_memory";
         "only online pages can be unpoisoned";
-    [Any] |way| way.on_pmem() && way.kind == Kind::CorruptPfn && way.filter => Entrance::Ends(Ok(()));
+    [Any] |way| way.on_pmem() && way.by == Debugfs(CorruptPfn) && way.filter => Entrance::Ends(Ok(()));
         "mm/hwpoison-inject.c:hwpoison_inject";
         "with the filter on, a page on no LRU list is passed over in silence, and no DAX page is on one";
-    [Any] |way| !way.on_pmem() && (way.filter || matches!(way.kind,
-            Kind::UnpoisonPfn | Kind::SoftOffline | Kind::MadviseSoftOffline)) => Entrance::OrdinaryMemory;
+    [Any] |way| !way.on_pmem() && (way.filter || matches!(way.by,
+            Debugfs(UnpoisonPfn) | Sysfs(SoftOfflinePage) | Madvise(SoftOffline))) => Entrance::OrdinaryMemory;
         "mm/memory-failure.c:soft_offline_page";
         "ordinary memory: XFS is not asked";
     [Any] |way| !way.recovery => Entrance::Panic;
@@ -90,11 +94,11 @@ ENTRANCE: Way => Entrance {
     [Any] |way| way.is_gone() => Entrance::Ends(Err(Errno::ENXIO));
         "mm/memory-failure.c:memory_failure";
         "the device was taken away, and its struct pages with it: the memory is outside the kernel's control";
-    [Before(6, 11)] |way| way.on_copy() && way.kind == Kind::MadviseHwpoison => Entrance::PrivateCopy(Urgency::Optional);
+    [Before(6, 11)] |way| way.on_copy() && way.by == Madvise(Hwpoison) => Entrance::PrivateCopy(Urgency::Optional);
         "mm/madvise.c:madvise_inject_error";
         "a private copy has nothing behind it, so those who have it are told; madvise does not say that an action is required, so \
          the injector is told like all others, if it wants to be told early";
-    [Any] |way| way.on_copy() && matches!(way.kind, Kind::MadviseHwpoison | Kind::ActionRequired)
+    [Any] |way| way.on_copy() && matches!(way.by, Madvise(Hwpoison) | MachineCheck(ActionRequired))
         => Entrance::PrivateCopy(Urgency::Required);
         "mm/memory-failure.c:hwpoison_user_mappings";
         "a private copy has nothing behind it, so those who have it are told, and who runs into the error by force";

@@ -5,60 +5,13 @@ use super::facts::{Disposition, Entry, Filesystem, MountState, Mounted, Ram, Reg
 use guest_agent::victim::KillPolicy;
 use nix::errno::Errno;
 use std::fmt;
-use testcases::BusCode;
-
-/// What kind of mechanism it is, as far as the way to `memory_failure()` goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A machine check, action optional.
-    ActionOptional,
-    /// A machine check, action required.
-    ActionRequired,
-    /// madvise(MADV_HWPOISON).
-    MadviseHwpoison,
-    /// madvise(MADV_SOFT_OFFLINE).
-    MadviseSoftOffline,
-    /// corrupt-pfn.
-    CorruptPfn,
-    /// unpoison-pfn.
-    UnpoisonPfn,
-    /// hard_offline_page.
-    HardOffline,
-    /// soft_offline_page.
-    SoftOffline,
-    /// mce-inject in mode sw.
-    MceInject,
-    /// mce-inject in mode sw, of what is no uncorrected memory error at a usable address.
-    MceInjectPassedOver,
-    /// sysfs badblocks.
-    Badblocks,
-}
-
-impl Kind {
-    /// Whether it is madvise(2), which faults the page in.
-    pub const fn is_madvise(self) -> bool {
-        matches!(self, Self::MadviseHwpoison | Self::MadviseSoftOffline)
-    }
-
-    /// Whether it comes as an exception, and not by a call that returns something.
-    pub const fn is_exception(self) -> bool {
-        matches!(self, Self::ActionOptional | Self::ActionRequired)
-    }
-
-    /// Whether NFIT's notifier takes it for an error of its memory.
-    pub const fn is_machine_check(self) -> bool {
-        matches!(
-            self,
-            Self::ActionOptional | Self::ActionRequired | Self::MceInject
-        )
-    }
-}
+use testcases::{BusCode, Mechanism};
 
 /// The subject of [`ENTRANCE`](super::rules::ENTRANCE).
 #[derive(Debug, Clone, Copy)]
 pub struct Way {
     /// The mechanism.
-    pub kind: Kind,
+    pub by: Mechanism,
     /// Where the page is.
     pub region: Region,
     /// The filesystem.
@@ -80,6 +33,21 @@ pub struct Way {
 }
 
 impl Way {
+    /// madvise(2), which faults the page in.
+    pub(super) const fn is_madvise(&self) -> bool {
+        matches!(self.by, Mechanism::Madvise(_))
+    }
+
+    /// An error that NFIT's notifier takes for one of its memory (drivers/acpi/nfit/mce.c, nfit_handle_mce): a machine check, or
+    /// a record of one that says that memory was lost.
+    pub(super) const fn is_of_nfit(&self) -> bool {
+        match self.by {
+            Mechanism::MachineCheck(_) => true,
+            Mechanism::MceInject(record) => record.is_lost_memory(),
+            Mechanism::Madvise(_) | Mechanism::Debugfs(_) | Mechanism::Sysfs(_) => false,
+        }
+    }
+
     pub(super) fn on_pmem(&self) -> bool {
         self.region != Region::OrdinaryMemory
     }
@@ -91,7 +59,7 @@ impl Way {
 
     /// madvise on a page that must be faulted in first.
     pub(super) fn faults(&self) -> bool {
-        self.kind.is_madvise() && self.entry == Some(Entry::Absent)
+        self.is_madvise() && self.entry == Some(Entry::Absent)
     }
 
     /// madvise on a page whose fault asks for badblocks; that of a character device does not.

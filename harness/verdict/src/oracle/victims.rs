@@ -2,7 +2,7 @@
 //! Who is collected, what each is told, and whose page-table entries are gone afterwards.
 
 use super::facts::{
-    Disposition, Entry, EntrySize, Facts, FilePlace, MappedPage, Mechanism, ThreadFacts, ThreadOf,
+    Disposition, Entry, EntrySize, Facts, FilePlace, Injection, MappedPage, ThreadFacts, ThreadOf,
     VictimFacts,
 };
 use super::prediction::{EntryAfter, ExpectedSignal, Fate, Ground, Part, SignalCode, SignalPlace, Told};
@@ -13,7 +13,7 @@ use super::situation::{Delivery, Sent, Urgency, Wish};
 use guest_agent::victim::KillPolicy;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
-use testcases::{BusCode, KernelVersion};
+use testcases::{BusCode, KernelVersion, Mechanism, Severity};
 
 /// Since when a read fault on a shared block takes the entries of others for the same file away: the DAX entry is
 /// replaced, because shared pages are counted (`fs/dax.c:dax_insert_entry`).
@@ -61,7 +61,7 @@ impl Reach {
 /// What decides about the victims.
 pub(super) struct Hit<'a> {
     pub(super) facts: &'a Facts,
-    pub(super) by: &'a Mechanism,
+    pub(super) injection: &'a Injection,
     pub(super) reach: &'a Reach,
     /// The result of `memory_failure()`.
     pub(super) result: &'a Part<Option<Result<(), Errno>>>,
@@ -150,7 +150,16 @@ impl<'a> Hit<'a> {
     }
 
     fn current_in(&self, victim: &VictimFacts) -> Option<&'a ThreadOf> {
-        self.by.current().filter(|thread| thread.victim == victim.name)
+        self.injection
+            .current
+            .as_ref()
+            .filter(|thread| thread.victim == victim.name)
+    }
+
+    /// Who of this victim consumes the error.
+    fn consumer_in(&self, victim: &VictimFacts) -> Option<&'a ThreadOf> {
+        self.current_in(victim)
+            .filter(|_| self.injection.by == Mechanism::MachineCheck(Severity::ActionRequired))
     }
 
     /// Whether a page is on the list. What madvise faults in has an entry by then.
@@ -166,7 +175,7 @@ impl<'a> Hit<'a> {
 
     /// The page that madvise faults in, because the injecting victim has nothing where it injects.
     fn faulted_in(&self) -> Option<&'a MappedPage> {
-        let page = self.facts.injecting_page(self.by.current()?)?;
+        let page = self.facts.injecting_page(self.injection.current.as_ref()?)?;
         (page.entry == Entry::Absent).then_some(page)
     }
 
@@ -272,9 +281,8 @@ impl<'a> Hit<'a> {
 
     /// `kill_me_maybe()`: a thread that consumed the error and could not be told of it by `memory_failure()`.
     fn kernel_signal(&self, victim: &VictimFacts) -> Part<Option<ExpectedSignal>> {
-        let consumer = match self.by {
-            Mechanism::ActionRequired(thread) if thread.victim == victim.name => thread,
-            _ => return Part::Known(None),
+        let Some(consumer) = self.consumer_in(victim) else {
+            return Part::Known(None);
         };
         match self.result {
             Part::Known(Some(Err(errno))) if !matches!(errno, Errno::EHWPOISON | Errno::EOPNOTSUPP) => {
@@ -317,7 +325,7 @@ impl<'a> Hit<'a> {
     /// private copies stay (`even_cows` is 0). A private copy that is hit itself goes everywhere, and nothing is faulted in
     /// in its place.
     fn entries(&self, victim: &VictimFacts, all: &[Collection]) -> Vec<EntryAfter> {
-        let consumes = matches!(self.by, Mechanism::ActionRequired(thread) if thread.victim == victim.name);
+        let consumes = self.consumer_in(victim).is_some();
         let after = |page: &MappedPage| EntryAfter {
             map: page.map,
             at: page.at,

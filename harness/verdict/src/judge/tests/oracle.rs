@@ -340,7 +340,7 @@ fn refused(predictable: bool) -> Evidence {
     let mut evidence = truth();
     if let StepEvidence::Injected(injected) = &mut evidence.steps[INJECT] {
         let hit = &mut injected.hits[0];
-        hit.injection.by = facts::Mechanism::CorruptPfn;
+        hit.injection.by = testcases::Mechanism::Debugfs(testcases::DebugfsFile::CorruptPfn);
         hit.injector = Some(Tried::Refused(Refusal { errno: 117, ..eio() }));
         if !predictable {
             hit.facts.owners.as_mut().unwrap()[0].record.owner = SpaceOwner::Other(2);

@@ -264,7 +264,8 @@ pub(super) fn hit() -> Hit {
         handled: Handled::Finished,
         injector: None,
         injection: facts::Injection {
-            by: facts::Mechanism::ActionOptional,
+            by: testcases::Mechanism::MachineCheck(testcases::Severity::ActionOptional),
+            current: None,
             page: facts::Page {
                 physical: PHYSICAL,
                 device: Some(PAGE),

@@ -3,7 +3,7 @@
 
 use super::world::{A, World, already_bad, file, file_that, special, world};
 use super::{ALL, NEW, OLD, V7_2};
-use crate::oracle::facts::{Mechanism, MountState};
+use crate::oracle::facts::MountState;
 use crate::oracle::predict;
 use crate::oracle::prediction::{Afterwards, Part, Prediction};
 use crate::oracle::rule::first;
@@ -11,6 +11,8 @@ use crate::oracle::rules::ACCESS;
 use crate::oracle::situation::{Access, AccessEnd};
 use guest_agent::call::SpaceOwner;
 use nix::errno::Errno;
+use testcases::Mechanism::MachineCheck;
+use testcases::Severity::ActionOptional;
 use testcases::{BusCode, KernelVersion};
 
 pub(super) struct Row {
@@ -125,7 +127,7 @@ fn a_prediction_says_how_the_page_can_be_used() {
     let told = AccessEnd::Raises(BusCode::MceerrAr, Some(12));
     assert_eq!(after(world([file(A)])), all(AccessEnd::Works, AccessEnd::Works));
     assert_eq!(
-        after(world([file(A)]).by(Mechanism::ActionOptional)),
+        after(world([file(A)]).by(MachineCheck(ActionOptional))),
         all(told, EIO)
     );
     assert_eq!(after(world([file(A)]).with(already_bad)), all(told, EIO));

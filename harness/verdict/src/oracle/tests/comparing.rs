@@ -7,7 +7,7 @@ use super::world::{
 };
 use super::{V6_12, V7_2};
 use crate::observe::SIGBUS;
-use crate::oracle::facts::{Disposition, Mechanism};
+use crate::oracle::facts::Disposition;
 use crate::oracle::prediction::{EventResult, FilesystemAfter, Part, Prediction};
 use crate::oracle::{
     InjectorEnd, NotifyCalls, Observed, SeenEntry, SeenSignal, SeenVictim, Told, compare, predict,
@@ -15,6 +15,8 @@ use crate::oracle::{
 use guest_agent::call::{BadRange, SpaceOwner};
 use guest_agent::victim::Ended;
 use nix::errno::Errno;
+use testcases::Mechanism::MachineCheck;
+use testcases::Severity::ActionOptional;
 use testcases::ShutdownReason;
 
 fn prediction(world: World) -> Prediction {
@@ -308,7 +310,7 @@ fn the_first_sentence_holds_no_pid_and_no_address() {
 
 #[test]
 fn a_machine_check_adds_its_page_to_the_badblocks() {
-    let by_machine_check = || shared().by(Mechanism::ActionOptional);
+    let by_machine_check = || shared().by(MachineCheck(ActionOptional));
     assert_eq!(
         differences(by_machine_check(), |seen| seen.badblocks = Some(Vec::new())),
         ["oracle: expected badblocks to gain the page, saw them unchanged"]

@@ -5,7 +5,11 @@ use super::world::{
     A, HERE, World, blocking, consumed_by, default, early, late, madvise, main_of, page, with_sigbus, world,
 };
 use super::{ALL, NEW, OLD, Row, row};
-use crate::oracle::facts::{Disposition, Entry, MappedPage, Mechanism, Ram, Region};
+use crate::oracle::facts::{Disposition, Entry, MappedPage, Ram, Region};
+use testcases::MadviseError::SoftOffline;
+use testcases::Mechanism::{MachineCheck, Madvise, Sysfs};
+use testcases::Severity::ActionOptional;
+use testcases::SysfsFile::HardOfflinePage;
 
 /// What comes after the victims, whoever they are.
 const LOST: &str = "injector ok, notify never, up, badblocks ?, event Recovered, corrupted 4096";
@@ -128,7 +132,7 @@ fn by_madvise() -> Vec<Row> {
         row(
             "soft offline of a copy",
             by_alice()
-                .by(Mechanism::MadviseSoftOffline(main_of("alice")))
+                .by((Madvise(SoftOffline), main_of("alice")))
                 .victims([default("alice", mine())]),
             ALL,
             "alice: ?",
@@ -158,7 +162,7 @@ fn by_others() -> Vec<Row> {
         row(
             "hard_offline_page on a copy, and SIGBUS is ignored",
             copy()
-                .by(Mechanism::HardOfflinePage)
+                .by(Sysfs(HardOfflinePage))
                 .victims([with_sigbus(early("alice", mine()), Disposition::Ignored)]),
             ALL,
             "alice: -, gone: alice",
@@ -176,7 +180,7 @@ fn by_others() -> Vec<Row> {
         row(
             "a copy that nobody consumes",
             copy()
-                .by(Mechanism::ActionOptional)
+                .by(MachineCheck(ActionOptional))
                 .victims([early("alice", mine()), default("bob", mine())]),
             ALL,
             "alice: AO, bob: -, gone: alice bob",

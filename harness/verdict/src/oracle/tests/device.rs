@@ -3,7 +3,10 @@
 
 use super::world::{A, HERE, HERE_2M, World, already_bad, default, device, early, late, main_of, page};
 use super::{ALL, Row, row};
-use crate::oracle::facts::{Entry, EntrySize, MappedPage, Mechanism, ThreadOf};
+use crate::oracle::facts::{Entry, EntrySize, MappedPage, ThreadOf};
+use testcases::MadviseError::Hwpoison;
+use testcases::Mechanism::{MachineCheck, Madvise};
+use testcases::Severity::{ActionOptional, ActionRequired};
 
 const RECOVERED: &str =
     "injector ok, notify never, unmounted, badblocks same, event Recovered, corrupted 4096";
@@ -59,21 +62,21 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         row(
             "character device: a machine check is recorded",
-            everybody().by(Mechanism::ActionOptional),
+            everybody().by(MachineCheck(ActionOptional)),
             ALL,
             "alice: -, bob: AO at 2MiB, lsb 21, carol: -, dave: -, gone: alice bob carol",
             RECOVERED_MCE,
         ),
         row(
             "character device: consumed",
-            everybody().by(Mechanism::ActionRequired(at_second("carol"))),
+            everybody().by((MachineCheck(ActionRequired), at_second("carol"))),
             ALL,
             "alice: -, bob: AO at 2MiB, lsb 21, carol: AR at 2MiB, lsb 21, dave: -, gone: alice bob, gone? carol",
             RECOVERED_MCE,
         ),
         row(
             "character device: madvise",
-            everybody().by(Mechanism::MadviseHwpoison(at_second("alice"))),
+            everybody().by((Madvise(Hwpoison), at_second("alice"))),
             ALL,
             "alice: AR at 2MiB, lsb 21, bob: AO at 2MiB, lsb 21, carol: -, dave: -, gone: alice bob carol",
             RECOVERED,
@@ -81,7 +84,7 @@ pub(super) fn rows() -> Vec<Row> {
         row(
             "character device: madvise faults in what is bad, too",
             device(EntrySize::Pmd, None)
-                .by(Mechanism::MadviseHwpoison(at_second("alice")))
+                .by((Madvise(Hwpoison), at_second("alice")))
                 .with(already_bad)
                 .victims([default("alice", [second(Entry::Absent)])]),
             ALL,

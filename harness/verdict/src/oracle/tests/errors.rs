@@ -6,8 +6,14 @@ use super::world::{
     special, world,
 };
 use super::{ALL, RECOVERED, RECOVERED_MCE, Row, SHUT_DOWN, row};
-use crate::oracle::facts::{Entry, Mechanism, MountState, Region};
+use crate::oracle::facts::{Entry, MountState, Region};
 use guest_agent::call::SpaceOwner;
+use testcases::DebugfsFile::{CorruptPfn, UnpoisonPfn};
+use testcases::MadviseError::SoftOffline;
+use testcases::MceInject::{CacheLine, Corrected, Software};
+use testcases::Mechanism::{Debugfs, MachineCheck, Madvise, MceInject, Sysfs};
+use testcases::Severity::ActionOptional;
+use testcases::SysfsFile::{Badblocks, HardOfflinePage, SoftOfflinePage};
 
 const UNTOUCHED: &str = "notify never, up, badblocks same, event none, corrupted 0";
 
@@ -17,25 +23,25 @@ fn but(injector: &str) -> String {
 
 fn mechanisms() -> Vec<Row> {
     let mapped = || world([file(A)]).victims([early("alice", [page(A, HERE)])]);
-    let soft = || Mechanism::MadviseSoftOffline(main_of("alice"));
+    let soft = || (Madvise(SoftOffline), main_of("alice"));
     vec![
         row(
             "hard_offline_page",
-            mapped().by(Mechanism::HardOfflinePage),
+            mapped().by(Sysfs(HardOfflinePage)),
             ALL,
             "alice: AO, gone: alice",
             RECOVERED,
         ),
         row(
             "hard_offline_page, metadata",
-            world([special(SpaceOwner::AgHeader)]).by(Mechanism::HardOfflinePage),
+            world([special(SpaceOwner::AgHeader)]).by(Sysfs(HardOfflinePage)),
             ALL,
             "",
             SHUT_DOWN,
         ),
         row(
             "machine check, metadata",
-            world([special(SpaceOwner::AgHeader)]).by(Mechanism::ActionOptional),
+            world([special(SpaceOwner::AgHeader)]).by(MachineCheck(ActionOptional)),
             ALL,
             "",
             "injector -, notify -EUCLEAN, shut down (corrupt-ondisk), badblocks more, event Failed, corrupted 4096",
@@ -49,14 +55,14 @@ fn mechanisms() -> Vec<Row> {
         ),
         row(
             "soft_offline_page",
-            mapped().by(Mechanism::SoftOfflinePage),
+            mapped().by(Sysfs(SoftOfflinePage)),
             ALL,
             "alice: -",
             but("EIO"),
         ),
         row(
             "unpoison-pfn",
-            mapped().by(Mechanism::UnpoisonPfn),
+            mapped().by(Debugfs(UnpoisonPfn)),
             ALL,
             "alice: -",
             but("EIO"),
@@ -71,7 +77,7 @@ fn mechanisms() -> Vec<Row> {
         row(
             "hard_offline_page with the filter on",
             mapped()
-                .by(Mechanism::HardOfflinePage)
+                .by(Sysfs(HardOfflinePage))
                 .with(|facts| facts.settings.corrupt_filter = true),
             ALL,
             "alice: AO, gone: alice",
@@ -79,35 +85,35 @@ fn mechanisms() -> Vec<Row> {
         ),
         row(
             "badblocks: nobody is told",
-            mapped().by(Mechanism::Badblocks),
+            mapped().by(Sysfs(Badblocks)),
             ALL,
             "alice: -",
             "injector ok, notify never, up, badblocks more, event none, corrupted 0",
         ),
         row(
             "mce-inject: badblocks only",
-            mapped().by(Mechanism::MceInjectSoftware),
+            mapped().by(MceInject(Software)),
             ALL,
             "alice: -",
             "injector ok, notify never, up, badblocks more, event none, corrupted 0",
         ),
         row(
             "mce-inject of a cache line: badblocks only",
-            mapped().by(Mechanism::MceInjectCacheLine),
+            mapped().by(MceInject(CacheLine)),
             ALL,
             "alice: -",
             "injector ok, notify never, up, badblocks more, event none, corrupted 0",
         ),
         row(
             "mce-inject of what is no error of the memory: nothing",
-            mapped().by(Mechanism::MceInjectPassedOver),
+            mapped().by(MceInject(Corrected)),
             ALL,
             "alice: -",
             but("ok"),
         ),
         row(
             "action optional, early",
-            mapped().by(Mechanism::ActionOptional),
+            mapped().by(MachineCheck(ActionOptional)),
             ALL,
             "alice: AO, gone: alice",
             RECOVERED_MCE,
@@ -140,38 +146,32 @@ fn in_a_device_that_is_gone() -> Vec<Row> {
     let refused = "injector ENXIO, notify never, unmounted, badblocks ?, event none, corrupted 0";
     let unheard = "injector -, notify never, unmounted, badblocks ?, event none, corrupted 0";
     vec![
-        row("gone, corrupt-pfn", gone(Mechanism::CorruptPfn), ALL, "", refused),
-        row(
-            "gone, unpoison-pfn",
-            gone(Mechanism::UnpoisonPfn),
-            ALL,
-            "",
-            refused,
-        ),
+        row("gone, corrupt-pfn", gone(Debugfs(CorruptPfn)), ALL, "", refused),
+        row("gone, unpoison-pfn", gone(Debugfs(UnpoisonPfn)), ALL, "", refused),
         row(
             "gone, soft offline",
-            gone(Mechanism::SoftOfflinePage),
+            gone(Sysfs(SoftOfflinePage)),
             ALL,
             "",
             refused,
         ),
         row(
             "gone, hard offline",
-            gone(Mechanism::HardOfflinePage),
+            gone(Sysfs(HardOfflinePage)),
             ALL,
             "",
             refused,
         ),
         row(
             "gone, action optional",
-            gone(Mechanism::ActionOptional),
+            gone(MachineCheck(ActionOptional)),
             ALL,
             "",
             unheard,
         ),
         row(
             "gone from below a filesystem, which has shut down",
-            taken(world([]).by(Mechanism::ActionOptional))
+            taken(world([]).by(MachineCheck(ActionOptional)))
                 .mounted(|mounted| mounted.state = MountState::ShutDown),
             ALL,
             "",
@@ -198,7 +198,7 @@ fn odd_ones() -> Vec<Row> {
         row(
             "madvise, soft offline cannot either",
             absent()
-                .by(Mechanism::MadviseSoftOffline(main_of("alice")))
+                .by((Madvise(SoftOffline), main_of("alice")))
                 .with(already_bad),
             ALL,
             "alice: -",
@@ -260,7 +260,7 @@ fn odd_ones() -> Vec<Row> {
         row(
             "soft offline where a private copy was hit before",
             world([file(A)])
-                .by(Mechanism::MadviseSoftOffline(main_of("alice")))
+                .by((Madvise(SoftOffline), main_of("alice")))
                 .victims([default("alice", [page(A, Entry::Poisoned)])]),
             ALL,
             "alice: -",
@@ -287,7 +287,7 @@ fn odd_ones() -> Vec<Row> {
         row(
             "the zero page of an unwritten block that is bad",
             world([fork_of(A, |record| record.unwritten = true)])
-                .by(Mechanism::MadviseSoftOffline(main_of("alice")))
+                .by((Madvise(SoftOffline), main_of("alice")))
                 .with(already_bad)
                 .victims([default("alice", [page(A, Entry::Absent)])]),
             ALL,
@@ -317,7 +317,7 @@ fn odd_ones() -> Vec<Row> {
         row(
             "soft offline of ordinary memory",
             world([])
-                .by(Mechanism::SoftOfflinePage)
+                .by(Sysfs(SoftOfflinePage))
                 .region(Region::OrdinaryMemory)
                 .with(|facts| facts.settings.recovery = false),
             ALL,
@@ -341,12 +341,12 @@ pub(super) fn rows() -> Vec<Row> {
         )
     };
     let no_recovery = vec![
-        panics("recovery=0, corrupt-pfn", Mechanism::CorruptPfn),
-        panics("recovery=0, action optional", Mechanism::ActionOptional),
+        panics("recovery=0, corrupt-pfn", Debugfs(CorruptPfn)),
+        panics("recovery=0, action optional", MachineCheck(ActionOptional)),
         row(
             "recovery=0, soft offline does not come that far",
             world([file(A)])
-                .by(Mechanism::SoftOfflinePage)
+                .by(Sysfs(SoftOfflinePage))
                 .with(|facts| facts.settings.recovery = false),
             ALL,
             "",
@@ -355,7 +355,7 @@ pub(super) fn rows() -> Vec<Row> {
         row(
             "recovery=0, mce-inject does not either",
             world([file(A)])
-                .by(Mechanism::MceInjectSoftware)
+                .by(MceInject(Software))
                 .with(|facts| facts.settings.recovery = false),
             ALL,
             "",

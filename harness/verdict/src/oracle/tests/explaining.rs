@@ -3,10 +3,12 @@
 
 use super::V6_12;
 use super::world::{A, B, HERE, World, early, file, file_that, late, page, special, with_sigbus, world};
-use crate::oracle::facts::{Disposition, Entry, Mechanism};
+use crate::oracle::facts::{Disposition, Entry};
 use crate::oracle::prediction::{Part, Prediction};
 use crate::oracle::{predict, sentences};
 use guest_agent::call::SpaceOwner;
+use testcases::Mechanism::MachineCheck;
+use testcases::Severity::ActionOptional;
 
 fn prose(world: World) -> Vec<String> {
     let (facts, injection) = world.finish();
@@ -16,12 +18,16 @@ fn prose(world: World) -> Vec<String> {
 
 #[test]
 fn a_shared_page_and_a_machine_check() {
-    let text = prose(world([file(A), file(B)]).by(Mechanism::ActionOptional).victims([
-        early("alice", [page(A, HERE)]),
-        late("bob", [page(A, HERE)]),
-        early("carol", []),
-        early("dora", [page(B, Entry::Absent)]),
-    ]));
+    let text = prose(
+        world([file(A), file(B)])
+            .by(MachineCheck(ActionOptional))
+            .victims([
+                early("alice", [page(A, HERE)]),
+                late("bob", [page(A, HERE)]),
+                early("carol", []),
+                early("dora", [page(B, Entry::Absent)]),
+            ]),
+    );
     assert_eq!(
         text,
         [

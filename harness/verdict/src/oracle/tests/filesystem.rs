@@ -5,8 +5,11 @@ use super::world::{
     A, B, C, HERE, consumed_by, default, early, faulted, file, file_that, late, madvise, page, special, world,
 };
 use super::{ALL, NEW, OLD, RECOVERED, Row, SHUT_DOWN, V6_1, V6_12, V6_18, V7_2, row};
-use crate::oracle::facts::{Disposition, Entry, Mechanism, MountState, OwnerFacts, Region, Stack};
+use crate::oracle::facts::{Disposition, Entry, MountState, OwnerFacts, Region, Stack};
 use guest_agent::call::SpaceOwner;
+use testcases::Mechanism::{MachineCheck, Sysfs};
+use testcases::Severity::ActionOptional;
+use testcases::SysfsFile::HardOfflinePage;
 
 const BUSY_UNASKED: &str = "injector EBUSY, notify never, up, badblocks same, event Failed, corrupted 4096";
 const BUSY: &str = "injector EBUSY, notify -EOPNOTSUPP, up, badblocks same, event Failed, corrupted 4096";
@@ -25,7 +28,7 @@ fn fallbacks() -> Vec<Row> {
         ),
         row(
             "not mounted, by machine check",
-            world([]).unmounted().by(Mechanism::ActionOptional),
+            world([]).unmounted().by(MachineCheck(ActionOptional)),
             ALL,
             "",
             "injector -, notify never, unmounted, badblocks more, event Failed, corrupted 4096",
@@ -103,7 +106,7 @@ fn fallbacks() -> Vec<Row> {
             "rmapbt=0 and the filter on: its other files decide",
             world([file(A)])
                 .without_rmapbt()
-                .by(Mechanism::HardOfflinePage)
+                .by(Sysfs(HardOfflinePage))
                 .with(|facts| facts.settings.corrupt_filter = true)
                 .victims([alice_a(), early("carol", [])]),
             ALL,

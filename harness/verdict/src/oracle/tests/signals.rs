@@ -6,9 +6,12 @@ use super::world::{
     main_of, page, page_in, thread, victim, with_sigbus, world,
 };
 use super::{ALL, NEW, OLD, RECOVERED, RECOVERED_MCE, Row, row};
-use crate::oracle::facts::{Disposition, Entry, FilePlace, Mechanism, Region, ThreadOf, VictimFacts};
+use crate::oracle::facts::{Disposition, Entry, FilePlace, Region, ThreadOf, VictimFacts};
 use guest_agent::address::FileOffset;
 use guest_agent::victim::KillPolicy;
+use testcases::MadviseError::Hwpoison;
+use testcases::Mechanism::{MachineCheck, Madvise};
+use testcases::Severity::ActionOptional;
 
 /// A process of two threads with policies of their own.
 fn two_threads(first: KillPolicy, second: KillPolicy) -> VictimFacts {
@@ -179,7 +182,7 @@ fn told() -> Vec<Row> {
         ),
         row(
             "the same by machine check",
-            shared().by(Mechanism::ActionOptional).victims([
+            shared().by(MachineCheck(ActionOptional)).victims([
                 early_a(),
                 early("bob", [page(B, HERE)]),
                 early("carol", []),
@@ -281,11 +284,14 @@ fn told() -> Vec<Row> {
         row(
             "madvise by the second thread: it is current",
             unshared()
-                .by(Mechanism::MadviseHwpoison(ThreadOf {
-                    victim: "alice".into(),
-                    thread: "worker".into(),
-                    ..main_of("alice")
-                }))
+                .by((
+                    Madvise(Hwpoison),
+                    ThreadOf {
+                        victim: "alice".into(),
+                        thread: "worker".into(),
+                        ..main_of("alice")
+                    },
+                ))
                 .victims([two_threads(KillPolicy::Early, KillPolicy::Late)]),
             ALL,
             "alice: AR, to thread worker, gone: alice",
@@ -473,10 +479,13 @@ fn others() -> Vec<Row> {
         row(
             "madvise faults in the place where it injects, and no other of the file that has the block too",
             world([file(A), second_extent()])
-                .by(Mechanism::MadviseHwpoison(ThreadOf {
-                    at: 0x8_1000,
-                    ..main_of("alice")
-                }))
+                .by((
+                    Madvise(Hwpoison),
+                    ThreadOf {
+                        at: 0x8_1000,
+                        ..main_of("alice")
+                    },
+                ))
                 .victims([default(
                     "alice",
                     [page(A, Entry::Absent), twice_in_a(Entry::Absent)],

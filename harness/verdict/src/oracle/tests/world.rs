@@ -3,12 +3,16 @@
 
 use crate::oracle::facts::{
     Disposition, Entry, EntrySize, Facts, FilePlace, Filesystem, Injection, InodeFacts, InodeKind,
-    MAIN_THREAD, MappedPage, Mechanism, MountState, Mounted, OwnerFacts, Page, Region, Settings, Stack,
-    ThreadFacts, ThreadOf, VictimFacts,
+    MAIN_THREAD, MappedPage, MountState, Mounted, OwnerFacts, Page, Region, Settings, Stack, ThreadFacts,
+    ThreadOf, VictimFacts,
 };
 use guest_agent::address::{DeviceOffset, FileOffset, FsOffset, GuestPhysical};
 use guest_agent::call::{BadRange, SpaceOwner, SpaceRecord};
 use guest_agent::victim::KillPolicy;
+use testcases::DebugfsFile::CorruptPfn;
+use testcases::MadviseError::Hwpoison;
+use testcases::Mechanism::{self, Debugfs, MachineCheck, Madvise};
+use testcases::Severity::ActionRequired;
 
 /// The page that is hit lies here on the pmem device.
 pub(super) const PAGE: DeviceOffset = DeviceOffset(0x30_1000);
@@ -26,7 +30,22 @@ pub(super) const C: u64 = 133;
 pub(super) struct World {
     pub(super) facts: Facts,
     pub(super) region: Region,
-    pub(super) by: Mechanism,
+    pub(super) by: By,
+}
+
+/// A mechanism, and whose thread makes the call or consumes the error, where that is a victim's.
+pub(super) struct By(Mechanism, Option<ThreadOf>);
+
+impl From<Mechanism> for By {
+    fn from(mechanism: Mechanism) -> Self {
+        Self(mechanism, None)
+    }
+}
+
+impl From<(Mechanism, ThreadOf)> for By {
+    fn from((mechanism, thread): (Mechanism, ThreadOf)) -> Self {
+        Self(mechanism, Some(thread))
+    }
 }
 
 /// A mounted XFS on a whole NVDIMM, a page with these owners, an error by corrupt-pfn.
@@ -47,7 +66,7 @@ pub(super) fn world(owners: impl IntoIterator<Item = OwnerFacts>) -> World {
             settings: Settings::default(),
         },
         region: Region::Data(PLACE),
-        by: Mechanism::CorruptPfn,
+        by: Debugfs(CorruptPfn).into(),
     }
 }
 
@@ -68,8 +87,8 @@ impl World {
         self
     }
 
-    pub(super) fn by(mut self, by: Mechanism) -> Self {
-        self.by = by;
+    pub(super) fn by(mut self, by: impl Into<By>) -> Self {
+        self.by = by.into();
         self
     }
 
@@ -107,7 +126,8 @@ impl World {
 
     pub(super) fn finish(self) -> (Facts, Injection) {
         let injection = Injection {
-            by: self.by,
+            by: self.by.0,
+            current: self.by.1,
             page: Page {
                 physical: GuestPhysical(0x1_0120_0000 + PAGE.0),
                 device: (!matches!(self.region, Region::Reserved | Region::OrdinaryMemory)).then_some(PAGE),
@@ -276,10 +296,10 @@ pub(super) fn main_of(victim: &str) -> ThreadOf {
     }
 }
 
-pub(super) fn madvise(victim: &str) -> Mechanism {
-    Mechanism::MadviseHwpoison(main_of(victim))
+pub(super) fn madvise(victim: &str) -> (Mechanism, ThreadOf) {
+    (Madvise(Hwpoison), main_of(victim))
 }
 
-pub(super) fn consumed_by(victim: &str) -> Mechanism {
-    Mechanism::ActionRequired(main_of(victim))
+pub(super) fn consumed_by(victim: &str) -> (Mechanism, ThreadOf) {
+    (MachineCheck(ActionRequired), main_of(victim))
 }
