@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::coverage::Coverage;
-use crate::model::{Action, Case, KnownIssue, Step, describe};
+use crate::model::{Action, Case, KnownIssue, Operation, Step, describe};
 
 /// Text wraps here.
 const WIDTH: usize = 100;
@@ -79,11 +79,16 @@ fn sentence(action: &Action) -> String {
 }
 
 fn begins_with_a_name(action: &Action) -> bool {
-    use crate::model::Operation::{Advise, Policy, Store, Touch, Unmap};
-    matches!(
-        action,
-        Action::Fork(_) | Action::Operation(Touch(_) | Store(_) | Unmap { .. } | Policy(_) | Advise(_))
-    )
+    match action {
+        Action::Fork(_) | Action::Operation(Operation::Victim(_)) => true,
+        Action::Operation(Operation::File(_) | Operation::Mount(_) | Operation::System(_))
+        | Action::Victim(_)
+        | Action::Release(_)
+        | Action::Watch(_)
+        | Action::Mark(_)
+        | Action::Inject(_)
+        | Action::Expect(_) => false,
+    }
 }
 
 fn known_issue(text: &mut String, issue: &KnownIssue) {

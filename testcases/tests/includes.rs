@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use testcases::{Action, Case, Operation, discover, load};
+use testcases::{Action, Case, FileOperation, Operation, discover, load};
 
 /// Reads the case `case.yaml` of a folder that holds these files.
 fn read(files: &[(&str, &str)]) -> Result<Vec<Case>, String> {
@@ -81,7 +81,7 @@ fn included_steps_stand_where_the_include_stood() {
     let newer = case.for_kernel(&"6.12.1".parse().unwrap());
     assert!(matches!(
         newer.steps.first().map(|step| &step.action),
-        Some(Action::Operation(Operation::Mkdir { .. }))
+        Some(Action::Operation(Operation::File(FileOperation::Mkdir { .. })))
     ));
     assert_eq!(newer.steps.len(), 2);
 }

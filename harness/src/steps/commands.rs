@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Programs that run in the guest, and files of the kernel that are written.
+//! What is done to the running system: programs that run in the guest, and files of the kernel that are written.
 
 use super::{OPERATION, Scene, Trouble};
 use crate::nvdimm::Stack;
 use guest_agent::MOUNT_POINT;
-use guest_agent::call::{Outcome as Answer, Run, WriteKernelFile};
+use guest_agent::call::{Caches, FileChange, Outcome as Answer, Run, WriteKernelFile};
 use guest_agent::victim::Ended;
 use std::time::Duration;
-use testcases::{Operation, Outcome};
+use testcases::{Outcome, SystemOperation};
 use verdict::observe::evidence::{Brought, Tried};
 
 /// Checking a filesystem of a gibibyte takes an emulated processor seconds.
@@ -16,10 +16,15 @@ const REPAIR: Duration = Duration::from_secs(120);
 const GRACE: Duration = Duration::from_secs(15);
 
 impl Scene<'_> {
-    pub(super) async fn command(&mut self, operation: &Operation) -> Result<Tried, Trouble> {
+    pub(super) async fn system_operation(&mut self, operation: &SystemOperation) -> Result<Tried, Trouble> {
         match operation {
-            Operation::Repair => self.run(check(self.stack), REPAIR).await,
-            Operation::Run(run) => {
+            SystemOperation::DropCaches => {
+                // What is not known by now may have to be asked of the medium later.
+                self.learn_inodes().await?;
+                let what = Caches::Both;
+                self.change_files(FileChange::DropCaches { what }).await
+            }
+            SystemOperation::Run(run) => {
                 let folder = match self.mount_state().await?.mounted {
                     Some(_) => MOUNT_POINT,
                     None => "/",
@@ -28,7 +33,7 @@ impl Scene<'_> {
                 self.run(in_shell(&run.command, folder, &self.variables()), time)
                     .await
             }
-            Operation::Sysctl { values } => {
+            SystemOperation::Sysctl { values } => {
                 for (name, value) in values {
                     let path = format!("/proc/sys/{}", name.replace('.', "/"));
                     if let refused @ Tried::Refused(_) = self.write_kernel_file(path, value).await? {
@@ -37,11 +42,13 @@ impl Scene<'_> {
                 }
                 Ok(Tried::Succeeded(Brought::Nothing))
             }
-            Operation::Set(set) => self.write_kernel_file(set.file.clone(), &set.to).await,
-            _ => Err(Trouble::Harness(
-                "this step is no command; this is a fault of taster's own".to_owned(),
-            )),
+            SystemOperation::Set(set) => self.write_kernel_file(set.file.clone(), &set.to).await,
         }
+    }
+
+    /// Checks the unmounted filesystem.
+    pub(super) async fn repair(&mut self) -> Result<Tried, Trouble> {
+        self.run(check(self.stack), REPAIR).await
     }
 
     /// `NAME=value`, for all that a case's commands may refer to.

@@ -3,7 +3,7 @@
 
 use super::aftermath::PmemAt;
 use super::mounts::Mounting;
-use super::names::{Kind, Names};
+use super::names::Names;
 use super::victims::Victim;
 use crate::nvdimm::Stack;
 use guest_agent::address::{FileOffset, FsOffset, MappingOffset, PAGE_SIZE};
@@ -13,7 +13,7 @@ use guest_agent::call::{
 };
 use guest_agent::victim::Spot;
 use std::collections::BTreeMap;
-use testcases::{MappingKind, PageFlag};
+use testcases::{FileKind, MappingKind, PageFlag};
 use verdict::observe::has_sigbus;
 use verdict::oracle::facts::{
     Disposition, Entry, EntrySize, Facts, FilePlace, Filesystem, InodeFacts, InodeKind, MAIN_THREAD,
@@ -170,9 +170,9 @@ fn inode(said: &call::Facts, number: u64, beside: &Beside<'_>) -> InodeFacts {
         .filter(|(_, named)| named.inode == Some(number))
         .collect();
     let kind = named.first().map(|(_, named)| match named.kind {
-        Kind::File => InodeKind::Regular,
-        Kind::Directory => InodeKind::Directory,
-        Kind::Symlink => InodeKind::Symlink,
+        FileKind::File => InodeKind::Regular,
+        FileKind::Directory => InodeKind::Directory,
+        FileKind::Symlink => InodeKind::Symlink,
     });
     let in_core = said.in_core.get(&number);
     // Names that nothing has looked up since the mount are all that could have brought it in core.

@@ -11,7 +11,7 @@ use guest_agent::call::{
 };
 use machine::guest::agent::CallError;
 use nix::errno::Errno;
-use testcases::{Flush, Operation, Template, Xfs};
+use testcases::{Flush, MountOperation, Operation, Template, Xfs};
 use verdict::observe::evidence::{Brought, Tried};
 
 /// The filesystem under test, as far as the harness has a hand in it. Whether it is there, and where, only the kernel knows.
@@ -67,11 +67,11 @@ impl Scene<'_> {
         self.device.as_ref().is_some_and(|ours| ours.number == device)
     }
 
-    pub(super) async fn change_mount(&mut self, operation: &Operation) -> Result<Tried, Trouble> {
+    pub(super) async fn mount_operation(&mut self, operation: &MountOperation) -> Result<Tried, Trouble> {
         match operation {
-            Operation::Mount(spec) => self.mount(spec.options.clone()).await,
-            Operation::Unmount => self.unmount().await,
-            Operation::Remount { options } => {
+            MountOperation::Mount(spec) => self.mount(spec.options.clone()).await,
+            MountOperation::Unmount => self.unmount().await,
+            MountOperation::Remount { options } => {
                 let change = MountChange::Remount {
                     options: options.clone(),
                 };
@@ -81,20 +81,9 @@ impl Scene<'_> {
                 }
                 Ok(tried)
             }
-            Operation::Freeze | Operation::Thaw => {
-                let freeze = matches!(operation, Operation::Freeze);
-                let change = if freeze {
-                    MountChange::Freeze
-                } else {
-                    MountChange::Thaw
-                };
-                let tried = self.change(change).await?;
-                if matches!(tried, Tried::Succeeded(_)) {
-                    self.mounting.frozen = freeze;
-                }
-                Ok(tried)
-            }
-            Operation::Shutdown { flush } => {
+            MountOperation::Freeze => self.freeze(MountChange::Freeze, true).await,
+            MountOperation::Thaw => self.freeze(MountChange::Thaw, false).await,
+            MountOperation::Shutdown { flush } => {
                 self.change(MountChange::ShutDown(match flush {
                     Flush::Default => GoingDown::Default,
                     Flush::Log => GoingDown::LogFlush,
@@ -102,16 +91,32 @@ impl Scene<'_> {
                 }))
                 .await
             }
-            _ => Err(Trouble::Harness(
-                "this step is no change of a mount; this is a fault of taster's own".to_owned(),
-            )),
+            MountOperation::Repair => self.repair().await,
         }
+    }
+
+    async fn freeze(&mut self, change: MountChange, frozen: bool) -> Result<Tried, Trouble> {
+        let tried = self.change(change).await?;
+        if matches!(tried, Tried::Succeeded(_)) {
+            self.mounting.frozen = frozen;
+        }
+        Ok(tried)
     }
 
     /// Fails where a mount that must succeed was refused for want of something that this kernel has not got: no fault of its own.
     pub(super) async fn can_mount(&self, operation: &Operation, tried: &Tried) -> Result<(), Trouble> {
-        let (Operation::Mount(_) | Operation::Remount { .. }, Tried::Refused(refusal)) = (operation, tried)
-        else {
+        let mounts = match operation {
+            Operation::Mount(operation) => match operation {
+                MountOperation::Mount(_) | MountOperation::Remount { .. } => true,
+                MountOperation::Unmount
+                | MountOperation::Freeze
+                | MountOperation::Thaw
+                | MountOperation::Shutdown { .. }
+                | MountOperation::Repair => false,
+            },
+            Operation::File(_) | Operation::System(_) | Operation::Victim(_) => false,
+        };
+        let (true, Tried::Refused(refusal)) = (mounts, tried) else {
             return Ok(());
         };
         match nvdimm::lacking_for_mount(&self.guest.agent, refusal, self.log_since).await? {

@@ -6,24 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use testcases::{FilePath, Operation, Sync};
-
-/// What a name leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A regular file.
-    File,
-    /// A directory.
-    Directory,
-    /// A symbolic link.
-    Symlink,
-}
+use testcases::{Effect, FileKind, FilePath, OperationFacts};
 
 /// Something that has a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Named {
     /// What it is.
-    pub(super) kind: Kind,
+    pub(super) kind: FileKind,
     /// Its inode's number, once that has been asked.
     pub(super) inode: Option<u64>,
 }
@@ -100,35 +89,29 @@ impl Names {
         self.mapped.clear();
     }
 
-    /// This operation is about to be done: it looks names up.
-    pub(super) fn begin(&mut self, operation: &Operation) {
-        for path in paths(operation) {
+    /// An operation is about to be done: it looks names up.
+    pub(super) fn begin(&mut self, facts: &OperationFacts) {
+        for path in facts.paths() {
             self.touched.insert(path.as_str().to_owned());
         }
     }
 
-    /// This operation has succeeded.
-    pub(super) fn done(&mut self, operation: &Operation) {
-        match operation {
-            Operation::WriteFile(write) => self.make(&write.file, Kind::File),
-            Operation::Create { file } => self.make(file, Kind::File),
-            Operation::Fragment(fragment) => self.make(&fragment.file, Kind::File),
-            Operation::Reflink(link) => self.make(&link.to, Kind::File),
-            Operation::Mkdir { directory } => self.make(directory, Kind::Directory),
-            Operation::Symlink { at, .. } => self.make(at, Kind::Symlink),
-            Operation::Unlink { file } => self.forget(file),
-            Operation::Rmdir { directory } => self.forget(directory),
-            Operation::Link(link) => {
-                if let Some(named) = self.get(link.from.as_str()) {
-                    self.known.insert(link.to.as_str().to_owned(), named);
+    /// An operation has succeeded.
+    pub(super) fn done(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Makes { name, kind, .. } => self.make(name.path, *kind),
+            Effect::Links { from, to } => {
+                if let Some(named) = self.get(from.as_str()) {
+                    self.known.insert(to.path.as_str().to_owned(), named);
                 }
             }
-            Operation::Rename(rename) => self.rename(&rename.from, &rename.to),
-            _ => {}
+            Effect::Moves { from, to } => self.rename(from.path, to.path),
+            Effect::Removes(name) => self.forget(name.path),
+            Effect::Nothing | Effect::Opens(_) | Effect::Closes(_) | Effect::Resizes { .. } => {}
         }
     }
 
-    fn make(&mut self, path: &FilePath, kind: Kind) {
+    fn make(&mut self, path: &FilePath, kind: FileKind) {
         let named = Named { kind, inode: None };
         self.known.insert(path.as_str().to_owned(), named);
     }
@@ -158,63 +141,10 @@ impl Names {
     }
 }
 
-/// The names that an operation looks up, or makes.
-fn paths(operation: &Operation) -> Vec<&FilePath> {
-    match operation {
-        Operation::WriteFile(write) => vec![&write.file],
-        Operation::Write(write) => vec![&write.file],
-        Operation::Read(read) => vec![&read.file],
-        Operation::Create { file }
-        | Operation::Readlink { file }
-        | Operation::Unlink { file }
-        | Operation::Stat { file }
-        | Operation::Open { file }
-        | Operation::Close { file }
-        | Operation::Sync(Sync::File(file) | Sync::Data(file)) => vec![file],
-        Operation::Mkdir { directory } | Operation::Rmdir { directory } => vec![directory],
-        Operation::List { directory } => directory.iter().collect(),
-        Operation::Symlink { at, .. } => vec![at],
-        Operation::Rename(pair) | Operation::Link(pair) | Operation::Reflink(pair) => {
-            vec![&pair.from, &pair.to]
-        }
-        Operation::ReflinkRange(ranges) | Operation::Dedupe(ranges) | Operation::Copy(ranges) => {
-            vec![&ranges.from, &ranges.to]
-        }
-        Operation::Allocate(allocate) => vec![&allocate.file],
-        Operation::Punch(range)
-        | Operation::Zero(range)
-        | Operation::Collapse(range)
-        | Operation::Insert(range)
-        | Operation::Unshare(range) => vec![&range.file],
-        Operation::Truncate(truncate) => vec![&truncate.file],
-        Operation::Fragment(fragment) => vec![&fragment.file],
-        Operation::SetXattr(set) => vec![&set.file],
-        Operation::GetXattr(of) | Operation::RemoveXattr(of) => vec![&of.file],
-        Operation::SetFlags(set) => vec![&set.file],
-        Operation::Sync(Sync::Filesystem)
-        | Operation::DropCaches
-        | Operation::Mount(_)
-        | Operation::Unmount
-        | Operation::Remount { .. }
-        | Operation::Freeze
-        | Operation::Thaw
-        | Operation::Shutdown { .. }
-        | Operation::Repair
-        | Operation::Run(_)
-        | Operation::Sysctl { .. }
-        | Operation::Set(_)
-        | Operation::Touch(_)
-        | Operation::Store(_)
-        | Operation::Unmap { .. }
-        | Operation::Policy(_)
-        | Operation::Advise(_) => Vec::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use testcases::FromTo;
+    use testcases::{FileOperation, FromTo, Operation};
 
     fn path(text: &str) -> FilePath {
         text.parse().unwrap()
@@ -229,11 +159,15 @@ mod tests {
 
     fn names() -> Names {
         let mut names = Names::default();
-        names.done(&Operation::Mkdir { directory: path("d") });
+        names.done(
+            &Operation::File(FileOperation::Mkdir { directory: path("d") })
+                .facts()
+                .effect,
+        );
         for file in ["d/a", "da", "b"] {
-            let operation = Operation::Create { file: path(file) };
-            names.begin(&operation);
-            names.done(&operation);
+            let operation = Operation::File(FileOperation::Create { file: path(file) });
+            names.begin(&operation.facts());
+            names.done(&operation.facts().effect);
         }
         names.number("d/a", 131);
         names
@@ -242,7 +176,11 @@ mod tests {
     #[test]
     fn a_directory_takes_with_it_what_is_in_it() {
         let mut names = names();
-        names.done(&Operation::Rename(pair("d", "e")));
+        names.done(
+            &Operation::File(FileOperation::Rename(pair("d", "e")))
+                .facts()
+                .effect,
+        );
         assert_eq!(names.get("d/a"), None);
         assert_eq!(names.get("e/a").and_then(|named| named.inode), Some(131));
         assert!(names.get("da").is_some(), "a name that only begins alike stays");
@@ -252,11 +190,23 @@ mod tests {
     #[test]
     fn a_second_name_is_the_same_inode_and_a_new_file_is_not() {
         let mut names = names();
-        names.done(&Operation::Link(pair("d/a", "c")));
+        names.done(
+            &Operation::File(FileOperation::Link(pair("d/a", "c")))
+                .facts()
+                .effect,
+        );
         assert_eq!(names.get("c").and_then(|named| named.inode), Some(131));
-        names.done(&Operation::Unlink { file: path("d/a") });
+        names.done(
+            &Operation::File(FileOperation::Unlink { file: path("d/a") })
+                .facts()
+                .effect,
+        );
         assert_eq!(names.get("d/a"), None);
-        names.done(&Operation::Create { file: path("d/a") });
+        names.done(
+            &Operation::File(FileOperation::Create { file: path("d/a") })
+                .facts()
+                .effect,
+        );
         assert_eq!(names.get("d/a").and_then(|named| named.inode), None);
         assert_eq!(names.without_number(), ["b", "d", "d/a", "da"]);
     }
@@ -276,7 +226,7 @@ mod tests {
         assert!(!names.is_untouched("b"));
         names.mounted();
         assert!(names.is_untouched("b"));
-        names.begin(&Operation::Stat { file: path("b") });
+        names.begin(&Operation::File(FileOperation::Stat { file: path("b") }).facts());
         assert!(!names.is_untouched("b"));
     }
 }

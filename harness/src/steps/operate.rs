@@ -6,12 +6,12 @@ use crate::nvdimm::path_of;
 use guest_agent::MOUNT_POINT;
 use guest_agent::address::FileOffset;
 use guest_agent::call::{
-    Allocation, Caches, ChangeFile, CopyRange, Dedupe, Deduped, FileChange, FileRanges, Fill as GuestFill,
+    Allocation, ChangeFile, CopyRange, Dedupe, Deduped, FileChange, FileRanges, Fill as GuestFill,
     FlagChange, GetXattr, Outcome as Answer, ReadAt, ReadDirectory, ReadLink, Stat, SyncHow,
 };
 use testcases::{
-    Allocate, Bytes, Contents, FilePath, FileRange, Fill, LinkTarget, Operation, Outcome, RangeToRange,
-    ReadRange, SetFlags, Sync, WriteRange, WriteSource,
+    Allocate, Bytes, Contents, FileOperation, FilePath, FileRange, Fill, FromTo, LinkTarget, Operation,
+    Outcome, RangeToRange, ReadRange, SetFlags, Sync, WriteRange, WriteSource, XattrOf,
 };
 use verdict::observe::evidence::{Brought, Tried};
 
@@ -27,72 +27,133 @@ impl Scene<'_> {
         operation: &Operation,
         wanted: Option<&Outcome>,
     ) -> Result<Tried, Trouble> {
-        self.names.begin(operation);
-        let tried = self.operation(operation, wanted).await?;
+        let facts = operation.facts();
+        self.names.begin(&facts);
+        let tried = match operation {
+            Operation::File(operation) => self.file_operation(operation, wanted).await?,
+            Operation::Mount(operation) => self.mount_operation(operation).await?,
+            Operation::System(operation) => self.system_operation(operation).await?,
+            Operation::Victim(operation) => self.victim_operation(operation).await?,
+        };
         if matches!(tried, Tried::Succeeded(_)) {
-            self.names.done(operation);
+            self.names.done(&facts.effect);
         }
         Ok(tried)
     }
 
-    async fn operation(&mut self, operation: &Operation, wanted: Option<&Outcome>) -> Result<Tried, Trouble> {
-        match operation {
-            Operation::Read(read) => self.read(read, wanted).await,
-            Operation::Write(write) => match &write.source {
-                WriteSource::Mapping(buffer) => self.write_from(write, buffer).await,
-                WriteSource::Fill(_) => self.change_files(operation).await,
+    async fn file_operation(
+        &mut self,
+        operation: &FileOperation,
+        wanted: Option<&Outcome>,
+    ) -> Result<Tried, Trouble> {
+        let change = match operation {
+            // What brings something, or is done by a victim.
+            FileOperation::Read(read) => return self.read(read, wanted).await,
+            FileOperation::List { directory } => return self.list(directory.as_ref()).await,
+            FileOperation::Readlink { file } => return self.read_link(file).await,
+            FileOperation::Stat { file } => return self.stat(file).await,
+            FileOperation::GetXattr(of) => return self.get_xattr(of).await,
+            FileOperation::Dedupe(ranges) => return self.dedupe(ranges).await,
+            FileOperation::Copy(ranges) => return self.copy(ranges).await,
+            FileOperation::Write(write) => match &write.source {
+                WriteSource::Mapping(buffer) => return self.write_from(write, buffer).await,
+                WriteSource::Fill(with) => write_range(write, *with),
             },
-            Operation::List { directory } => self.list(directory.as_ref()).await,
-            Operation::Readlink { file } => {
-                let path = path_of(file.as_str());
-                Ok(brought(self.call(ReadLink { path }).await?, Brought::Text))
+            // What is done, or refused, and brings nothing else.
+            FileOperation::WriteFile(write) => FileChange::WriteNew {
+                path: path(&write.file),
+                size: write.size.0,
+                fill: fill(write.fill),
+            },
+            FileOperation::Create { file } => FileChange::Create { path: path(file) },
+            FileOperation::Mkdir { directory } => FileChange::MakeDirectory {
+                path: path(directory),
+            },
+            FileOperation::Rmdir { directory } => FileChange::RemoveDirectory {
+                path: path(directory),
+            },
+            FileOperation::Symlink { at, to } => FileChange::Symlink {
+                path: path(at),
+                target: link_target(to),
+            },
+            FileOperation::Rename(FromTo { from, to }) => FileChange::Rename {
+                from: path(from),
+                to: path(to),
+            },
+            FileOperation::Link(FromTo { from, to }) => FileChange::Link {
+                from: path(from),
+                to: path(to),
+            },
+            FileOperation::Unlink { file } => FileChange::Unlink { path: path(file) },
+            FileOperation::Reflink(FromTo { from, to }) => FileChange::Reflink {
+                from: path(from),
+                to: path(to),
+            },
+            FileOperation::ReflinkRange(ranges) => FileChange::ReflinkRange(file_ranges(ranges)),
+            FileOperation::Allocate(allocate) => allocation(allocate),
+            FileOperation::Punch(part) => range(part, Allocation::Punch),
+            FileOperation::Zero(part) => range(part, Allocation::Zero),
+            FileOperation::Collapse(part) => range(part, Allocation::Collapse),
+            FileOperation::Insert(part) => range(part, Allocation::Insert),
+            FileOperation::Unshare(part) => range(part, Allocation::Unshare),
+            FileOperation::Truncate(truncate) => FileChange::Truncate {
+                path: path(&truncate.file),
+                size: truncate.size.0,
+            },
+            FileOperation::Fragment(fragment) => FileChange::Fragment {
+                path: path(&fragment.file),
+                extents: fragment.extents,
+                fill: fill(fragment.fill),
+            },
+            FileOperation::Sync(sync) => {
+                let (path, how) = match sync {
+                    Sync::Filesystem => (MOUNT_POINT.to_owned(), SyncHow::Filesystem),
+                    Sync::File(file) => (path(file), SyncHow::File),
+                    Sync::Data(file) => (path(file), SyncHow::Data),
+                };
+                FileChange::Sync { path, how }
             }
-            Operation::Stat { file } => {
-                let (path, follow) = (path_of(file.as_str()), false);
-                let answer = self.call(Stat { path, follow }).await?;
-                Ok(brought(answer, |_status| Brought::Nothing))
-            }
-            Operation::GetXattr(of) => {
-                let (path, name) = (path_of(of.file.as_str()), of.name.clone());
-                let answer = self.call(GetXattr { path, name }).await?;
-                Ok(brought(answer, |contents| Brought::Contents {
-                    contents,
-                    other: None,
-                }))
-            }
-            Operation::Dedupe(ranges) => self.dedupe(ranges).await,
-            Operation::Copy(ranges) => self.copy(ranges).await,
-            Operation::Mount(_)
-            | Operation::Unmount
-            | Operation::Remount { .. }
-            | Operation::Freeze
-            | Operation::Thaw
-            | Operation::Shutdown { .. } => self.change_mount(operation).await,
-            Operation::Repair | Operation::Run(_) | Operation::Sysctl { .. } | Operation::Set(_) => {
-                self.command(operation).await
-            }
-            Operation::Touch(_)
-            | Operation::Store(_)
-            | Operation::Unmap { .. }
-            | Operation::Policy(_)
-            | Operation::Advise(_) => self.by_victim(operation).await,
-            Operation::DropCaches => {
-                // What is not known by now may have to be asked of the medium later.
-                self.learn_inodes().await?;
-                self.change_files(operation).await
-            }
-            _ => self.change_files(operation).await,
-        }
+            FileOperation::SetXattr(set) => FileChange::SetXattr {
+                path: path(&set.file),
+                name: set.name.clone(),
+                // Longer ones the kernel refuses by itself (XATTR_SIZE_MAX is 64 KiB).
+                size: u32::try_from(set.size.0).unwrap_or(u32::MAX),
+                fill: set.fill,
+            },
+            FileOperation::RemoveXattr(of) => FileChange::RemoveXattr {
+                path: path(&of.file),
+                name: of.name.clone(),
+            },
+            FileOperation::SetFlags(set) => flags(set),
+            FileOperation::Open { file } => FileChange::Hold { path: path(file) },
+            FileOperation::Close { file } => FileChange::LetGo { path: path(file) },
+        };
+        self.change_files(change).await
     }
 
-    async fn change_files(&mut self, operation: &Operation) -> Result<Tried, Trouble> {
-        let Some(change) = file_change(operation) else {
-            return Err(Trouble::Harness(
-                "nobody carries this step out; this is a fault of taster's own".to_owned(),
-            ));
-        };
+    pub(super) async fn change_files(&self, change: FileChange) -> Result<Tried, Trouble> {
         let answer = self.call(ChangeFile { change }).await?;
         Ok(brought(answer, |()| Brought::Nothing))
+    }
+
+    async fn read_link(&self, file: &FilePath) -> Result<Tried, Trouble> {
+        let answer = self.call(ReadLink { path: path(file) }).await?;
+        Ok(brought(answer, Brought::Text))
+    }
+
+    async fn stat(&self, file: &FilePath) -> Result<Tried, Trouble> {
+        let (path, follow) = (path(file), false);
+        let answer = self.call(Stat { path, follow }).await?;
+        Ok(brought(answer, |_status| Brought::Nothing))
+    }
+
+    async fn get_xattr(&self, of: &XattrOf) -> Result<Tried, Trouble> {
+        let (path, name) = (path(&of.file), of.name.clone());
+        let answer = self.call(GetXattr { path, name }).await?;
+        Ok(brought(answer, |contents| Brought::Contents {
+            contents,
+            other: None,
+        }))
     }
 
     async fn read(&mut self, read: &ReadRange, wanted: Option<&Outcome>) -> Result<Tried, Trouble> {
@@ -193,88 +254,17 @@ fn fill(fill: Fill) -> GuestFill {
     }
 }
 
-/// The change that an operation makes; `None` for one that is no change of files.
-fn file_change(operation: &Operation) -> Option<FileChange> {
-    let path = |path: &FilePath| path_of(path.as_str());
-    let pair = |pair: &testcases::FromTo| (path(&pair.from), path(&pair.to));
-    let range = |range: &FileRange, mode| FileChange::Allocate {
-        path: path(&range.file),
+fn path(file: &FilePath) -> String {
+    path_of(file.as_str())
+}
+
+fn range(part: &FileRange, mode: Allocation) -> FileChange {
+    FileChange::Allocate {
+        path: path(&part.file),
         mode,
-        offset: FileOffset(range.offset.0),
-        length: range.length.0,
-    };
-    Some(match operation {
-        Operation::WriteFile(write) => FileChange::WriteNew {
-            path: path(&write.file),
-            size: write.size.0,
-            fill: fill(write.fill),
-        },
-        Operation::Write(write) => write_range(write)?,
-        Operation::Create { file } => FileChange::Create { path: path(file) },
-        Operation::Mkdir { directory } => FileChange::MakeDirectory {
-            path: path(directory),
-        },
-        Operation::Rmdir { directory } => FileChange::RemoveDirectory {
-            path: path(directory),
-        },
-        Operation::Symlink { at, to } => FileChange::Symlink {
-            path: path(at),
-            target: link_target(to),
-        },
-        Operation::Rename(rename) => {
-            let (from, to) = pair(rename);
-            FileChange::Rename { from, to }
-        }
-        Operation::Link(link) => {
-            let (from, to) = pair(link);
-            FileChange::Link { from, to }
-        }
-        Operation::Unlink { file } => FileChange::Unlink { path: path(file) },
-        Operation::Reflink(link) => {
-            let (from, to) = pair(link);
-            FileChange::Reflink { from, to }
-        }
-        Operation::ReflinkRange(ranges) => FileChange::ReflinkRange(file_ranges(ranges)),
-        Operation::Allocate(allocate) => allocation(allocate),
-        Operation::Punch(part) => range(part, Allocation::Punch),
-        Operation::Zero(part) => range(part, Allocation::Zero),
-        Operation::Collapse(part) => range(part, Allocation::Collapse),
-        Operation::Insert(part) => range(part, Allocation::Insert),
-        Operation::Unshare(part) => range(part, Allocation::Unshare),
-        Operation::Truncate(truncate) => FileChange::Truncate {
-            path: path(&truncate.file),
-            size: truncate.size.0,
-        },
-        Operation::Fragment(fragment) => FileChange::Fragment {
-            path: path(&fragment.file),
-            extents: fragment.extents,
-            fill: fill(fragment.fill),
-        },
-        Operation::Sync(sync) => {
-            let (path, how) = match sync {
-                Sync::Filesystem => (MOUNT_POINT.to_owned(), SyncHow::Filesystem),
-                Sync::File(file) => (path(file), SyncHow::File),
-                Sync::Data(file) => (path(file), SyncHow::Data),
-            };
-            FileChange::Sync { path, how }
-        }
-        Operation::SetXattr(set) => FileChange::SetXattr {
-            path: path(&set.file),
-            name: set.name.clone(),
-            // Longer ones the kernel refuses by itself (XATTR_SIZE_MAX is 64 KiB).
-            size: u32::try_from(set.size.0).unwrap_or(u32::MAX),
-            fill: set.fill,
-        },
-        Operation::RemoveXattr(of) => FileChange::RemoveXattr {
-            path: path(&of.file),
-            name: of.name.clone(),
-        },
-        Operation::SetFlags(set) => flags(set),
-        Operation::Open { file } => FileChange::Hold { path: path(file) },
-        Operation::Close { file } => FileChange::LetGo { path: path(file) },
-        Operation::DropCaches => FileChange::DropCaches { what: Caches::Both },
-        _ => return None,
-    })
+        offset: FileOffset(part.offset.0),
+        length: part.length.0,
+    }
 }
 
 fn file_ranges(ranges: &RangeToRange) -> FileRanges {
@@ -287,18 +277,15 @@ fn file_ranges(ranges: &RangeToRange) -> FileRanges {
     }
 }
 
-fn write_range(write: &WriteRange) -> Option<FileChange> {
-    let WriteSource::Fill(with) = write.source else {
-        return None;
-    };
-    Some(FileChange::Write {
+fn write_range(write: &WriteRange, with: Fill) -> FileChange {
+    FileChange::Write {
         path: path_of(write.file.as_str()),
         offset: FileOffset(write.offset.0),
         length: write.length.0,
         fill: fill(with),
         direct: write.direct,
         sync: write.sync,
-    })
+    }
 }
 
 fn allocation(allocate: &Allocate) -> FileChange {
@@ -358,17 +345,5 @@ mod tests {
             "{text}"
         );
         assert_eq!(link_target(&LinkTarget::Text("../x".to_owned())), "../x");
-    }
-
-    #[test]
-    fn an_operation_that_is_no_change_of_files_is_told_apart() {
-        assert_eq!(file_change(&Operation::Unmount), None);
-        let file = "d/a".parse().unwrap();
-        assert_eq!(
-            file_change(&Operation::Unlink { file }),
-            Some(FileChange::Unlink {
-                path: "/mnt/d/a".to_owned()
-            })
-        );
     }
 }

@@ -2,7 +2,6 @@
 //! Injecting: what must be asked before it is too late, the error itself, and what it has brought.
 
 use super::facts::{Beside, Ordinary, coverings, mapped_at, of_page, place_of, ram, records_of};
-use super::names::Kind;
 use super::victims::spot;
 use super::{OPERATION, QUESTION, Scene, Trouble};
 use crate::inject::{Done, InjectError, Injector, Spinner, by_madvise, describe_to_oracle};
@@ -17,7 +16,7 @@ use guest_agent::call::{
 };
 use guest_agent::victim::{self as guest, Order, Reply, Spot};
 use testcases::{
-    Action, BadRange, Bytes, Expect, FilePath, Injection, MadviseError, Mechanism, Place, Severity,
+    Action, BadRange, Bytes, Expect, FileKind, FilePath, Injection, MadviseError, Mechanism, Place, Severity,
 };
 use verdict::observe::evidence::{Filesystem, Hit, Injected, StepEvidence, Unfinished};
 use verdict::oracle::facts::{Facts, MAIN_THREAD, Region, ThreadOf};
@@ -359,7 +358,7 @@ impl Scene<'_> {
     async fn files_on(&self, device: Device) -> Result<Vec<SpaceRecord>, Trouble> {
         let mut records = Vec::new();
         for (path, named) in self.names.all() {
-            let (Kind::File, Some(number)) = (named.kind, named.inode) else {
+            let (FileKind::File, Some(number)) = (named.kind, named.inode) else {
                 continue;
             };
             let path = path_of(path);

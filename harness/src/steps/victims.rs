@@ -13,8 +13,8 @@ use guest_agent::victim::{MappingSpec, Order, Reply, Spot, ThreadSpec, Touch};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use testcases::{
-    Advice, CharacterDevice, ForkSpec, KillPolicy, Mapped, Mapping, MappingKind, Operation, PageSize, Place,
-    ReadRange, Release, VictimPlace, VictimSpec, WriteRange,
+    Advice, CharacterDevice, ForkSpec, KillPolicy, Mapped, Mapping, MappingKind, PageSize, Place, ReadRange,
+    Release, VictimOperation, VictimPlace, VictimSpec, WriteRange,
 };
 use verdict::observe::evidence::{Access, AccessResult, StepEvidence, Tried, VictimView};
 
@@ -228,22 +228,22 @@ impl Scene<'_> {
     }
 
     /// Operations that a victim carries out.
-    pub(super) async fn by_victim(&mut self, operation: &Operation) -> Result<Tried, Trouble> {
+    pub(super) async fn victim_operation(&mut self, operation: &VictimOperation) -> Result<Tried, Trouble> {
         let (victim, order) = match operation {
-            Operation::Touch(at) => (&at.victim, Order::Touch(load(at.place))),
-            Operation::Store(at) => (&at.victim, Order::Touch(store(at.place, at.fill))),
-            Operation::Unmap { victim, map } => {
+            VictimOperation::Touch(at) => (&at.victim, Order::Touch(load(at.place))),
+            VictimOperation::Store(at) => (&at.victim, Order::Touch(store(at.place, at.fill))),
+            VictimOperation::Unmap { victim, map } => {
                 let mapping = usize::try_from(*map).unwrap_or(usize::MAX);
                 (victim, Order::Unmap { mapping })
             }
-            Operation::Policy(change) => (
+            VictimOperation::Policy(change) => (
                 &change.victim,
                 Order::SetPolicy {
                     thread: change.thread.as_ref().map(|thread| thread.as_str().to_owned()),
                     policy: Some(policy(change.kill)),
                 },
             ),
-            Operation::Advise(advise) => (
+            VictimOperation::Advise(advise) => (
                 &advise.victim,
                 Order::Advise {
                     advice: advice(advise.advice),
@@ -251,11 +251,6 @@ impl Scene<'_> {
                     length: advise.length.0,
                 },
             ),
-            _ => {
-                return Err(Trouble::Harness(
-                    "no victim carries this step out; this is a fault of taster's own".to_owned(),
-                ));
-            }
         };
         let access = self.order(victim.as_str(), order).await?;
         Ok(Tried::ByVictim(access))
@@ -400,7 +395,9 @@ fn advice(advice: Advice) -> guest::Advice {
         Advice::PopulateWrite => guest::Advice::PopulateWrite,
         Advice::Hugepage => guest::Advice::HugePage,
         Advice::Nohugepage => guest::Advice::NoHugePage,
-        other => guest::Advice::Number(other.number()),
+        Advice::Willneed | Advice::Dontfork | Advice::Cold | Advice::Pageout | Advice::Remove => {
+            guest::Advice::Number(advice.number())
+        }
     }
 }
 

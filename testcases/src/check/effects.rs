@@ -1,92 +1,64 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What an operation changes, if it does what it is asked to.
+//! What has changed once an operation has succeeded.
 
 use super::Walk;
-use super::files::Kind;
-use crate::model::{Operation, Outcome};
+use crate::model::{Effect, FileKind, Named, NewSize, SizeChange};
 use crate::syntax::Node;
-use crate::value::Bytes;
-
-/// An extent of a fragmented file, with the hole behind it.
-const STRIDE: u64 = 8192;
-const BLOCK: u64 = 4096;
+use crate::value::{Bytes, FilePath};
 
 impl Walk<'_> {
-    /// Takes in what an operation changes; `args` is what stands behind its word.
-    pub(super) fn take_in(&mut self, operation: &Operation, args: &Node, outcome: &Outcome) {
-        // A command may do much before it fails.
-        if let Operation::Run(run) = operation {
-            self.files.disturb(&run.command);
-        }
-        if !outcome.is_success() {
-            return;
-        }
+    /// Takes in what an operation changes that succeeds; `args` is what stands behind its word.
+    pub(super) fn take_in(&mut self, effect: &Effect, args: &Node) {
         let said = |key: &str| args.at(key).handle.clone();
         let files = &mut self.files;
-        let mut make = |path, kind, size, key: &str, size_key: &str| {
-            if !files.exists(path) {
-                files.make(path, kind, size, (said(key), said(size_key)));
-            }
-        };
-        match operation {
-            Operation::WriteFile(write) => make(&write.file, Kind::File, Some(write.size), "file", "size"),
-            Operation::Create { file } => make(file, Kind::File, Some(Bytes(0)), "file", "file"),
-            Operation::Fragment(fragment) => {
-                let size = u64::from(fragment.extents.saturating_sub(1)) * STRIDE + BLOCK;
-                make(&fragment.file, Kind::File, Some(Bytes(size)), "file", "extents");
-            }
-            Operation::Mkdir { directory } => {
-                make(directory, Kind::Directory, None, "directory", "directory");
-            }
-            Operation::Symlink { at, .. } => make(at, Kind::Symlink, None, "at", "at"),
-            Operation::Reflink(names) => {
-                let known = files.known(&names.from);
-                let size_span = known
-                    .as_ref()
-                    .map_or(said("from"), |known| known.size_span.clone());
-                let size = known.and_then(|known| known.size);
-                if !files.exists(&names.to) {
-                    files.make(&names.to, Kind::File, size, (said("to"), size_span));
+        match effect {
+            Effect::Nothing => {}
+            Effect::Makes { name, kind, size } => self.make(*name, *kind, size, args),
+            Effect::Links { from, to } => files.link(from, to.path, said(to.key)),
+            Effect::Moves { from, to } if to.path.is_below(from.path) => {}
+            Effect::Moves { from, to } => files.rename(from.path, to.path, &said(from.key), &said(to.key)),
+            Effect::Removes(name) => {
+                if files.child_of(name.path).is_none() {
+                    files.unlink(name.path, said(name.key));
                 }
             }
-            Operation::Write(write) => {
-                let end = write.offset.checked_add(write.length);
-                files.grow(&write.file, end, &args.handle);
+            Effect::Opens(name) => files.open(name.path, said(name.key), &mut self.found),
+            Effect::Closes(name) => files.close(name.path, said(name.key), &mut self.found),
+            Effect::Resizes { file, size } => self.resize(file, *size, args),
+        }
+    }
+
+    fn make(&mut self, name: Named, kind: FileKind, size: &NewSize, args: &Node) {
+        // That the name is taken has been said.
+        if self.files.exists(name.path) {
+            return;
+        }
+        let made = args.at(name.key).handle.clone();
+        let (size, size_span) = match size {
+            NewSize::None => (None, made.clone()),
+            NewSize::Is { size, key } => (Some(*size), args.at(key).handle.clone()),
+            NewSize::As(other) => match self.files.known(other) {
+                Some(known) => (known.size, known.size_span),
+                None => (None, made.clone()),
+            },
+        };
+        self.files.make(name.path, kind, size, (made, size_span));
+    }
+
+    fn resize(&mut self, file: &FilePath, change: SizeChange, args: &Node) {
+        let files = &mut self.files;
+        let size = files.known(file).and_then(|known| known.size);
+        match change {
+            SizeChange::Is { size, key } => files.resize(file, Some(size), args.at(key).handle.clone()),
+            SizeChange::Reaches(end) => files.grow(file, end, &args.handle),
+            SizeChange::Less(length) => {
+                let size = size.and_then(|size| size.get().checked_sub(length.get()));
+                files.resize(file, size.map(Bytes), args.handle.clone());
             }
-            Operation::ReflinkRange(ranges) | Operation::Copy(ranges) => {
-                files.grow(&ranges.to, ranges.at.checked_add(ranges.length), &args.handle);
+            SizeChange::More(length) => {
+                let size = size.and_then(|size| size.checked_add(length));
+                files.resize(file, size, args.handle.clone());
             }
-            Operation::Allocate(part) if !part.keep_size => {
-                files.grow(&part.file, part.offset.checked_add(part.length), &args.handle);
-            }
-            Operation::Zero(part) => {
-                files.grow(&part.file, part.offset.checked_add(part.length), &args.handle);
-            }
-            Operation::Truncate(truncate) => files.resize(&truncate.file, Some(truncate.size), said("size")),
-            Operation::Collapse(part) => {
-                let size = files.known(&part.file).and_then(|known| known.size);
-                let size = size.and_then(|size| size.get().checked_sub(part.length.get()));
-                files.resize(&part.file, size.map(Bytes), args.handle.clone());
-            }
-            Operation::Insert(part) => {
-                let size = files.known(&part.file).and_then(|known| known.size);
-                let size = size.and_then(|size| size.checked_add(part.length));
-                files.resize(&part.file, size, args.handle.clone());
-            }
-            Operation::Link(names) => files.link(&names.from, &names.to, said("to")),
-            Operation::Rename(names) if !names.to.is_below(&names.from) => {
-                files.rename(&names.from, &names.to, &said("from"), &said("to"));
-            }
-            Operation::Unlink { file } => files.unlink(file, said("file")),
-            Operation::Rmdir { directory } if files.child_of(directory).is_none() => {
-                files.unlink(directory, said("directory"));
-            }
-            Operation::Open { file } => files.open(file, said("file"), &mut self.found),
-            Operation::Close { file } => files.close(file, said("file"), &mut self.found),
-            Operation::Unmap { victim, map } => {
-                self.victims.unmap(victim, *map, said("map"), &mut self.found);
-            }
-            _ => {}
         }
     }
 }

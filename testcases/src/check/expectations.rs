@@ -7,9 +7,8 @@ use super::Walk;
 use super::victims::Victim;
 use crate::diagnostic::Diagnostic;
 use crate::model::{
-    BadRange, BusCode, Contents, DeadlySignal, Disposition, FieldValue, FilesystemState, Lines, Mechanism,
-    Operation, Outcome, SignalExpectation, StateExpectation, TraceExpectation, TracedEvent, WriteRange,
-    WriteSource,
+    BadRange, BusCode, Contents, DataAccess, DeadlySignal, Disposition, FieldValue, FilesystemState, Lines,
+    Mechanism, Operation, Outcome, SignalExpectation, StateExpectation, TraceExpectation, TracedEvent,
 };
 use crate::suggest;
 use crate::syntax::{Kind, Node};
@@ -397,31 +396,23 @@ impl Walk<'_> {
         match outcome {
             Outcome::Contains(Contents::File { file, offset }) => {
                 let contains = node.at("contains");
-                let length = match operation {
-                    Operation::Read(read) => Some((read.length, contains.at("offset"))),
-                    _ => None,
+                let length = match operation.facts().data {
+                    DataAccess::Part { length, .. } => Some((length, contains.at("offset"))),
+                    DataAccess::None | DataAccess::Byte(_) => None,
                 };
                 self.inside(file, contains.at("file"), *offset, length, contains.at("offset"));
             }
             Outcome::Raises(signal) => {
-                let args = node.at(word);
-                let (name, place) = match operation {
-                    Operation::Touch(at) => (&at.victim, args),
-                    Operation::Store(store) => (&store.victim, args),
-                    Operation::Write(WriteRange {
-                        source: WriteSource::Mapping(at),
-                        ..
-                    }) => (&at.victim, args.at("from")),
-                    _ => {
-                        self.found.push(
-                            Diagnostic::new("nobody is signalled by a write that no victim makes")
-                                .at(node.key("raises"), "not here")
-                                .see(node.key(word), "this is tried")
-                                .help("write `error: EIO`, or `from: { victim: alice, at: 4KiB }` in place of `fill`"),
-                        );
-                        return;
-                    }
+                let Some(at) = operation.facts().data.mapping() else {
+                    self.found.push(
+                        Diagnostic::new("nobody is signalled by a write that no victim makes")
+                            .at(node.key("raises"), "not here")
+                            .see(node.key(word), "this is tried")
+                            .help("write `error: EIO`, or `from: { victim: alice, at: 4KiB }` in place of `fill`"),
+                    );
+                    return;
                 };
+                let (name, place) = (at.victim, Self::said_of(at, node.at(word)));
                 // Whether there is such a victim has been said.
                 let known = self
                     .victims

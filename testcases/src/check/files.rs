@@ -7,32 +7,14 @@ use std::ops::Range;
 use super::names;
 use crate::diagnostic::Diagnostic;
 use crate::lower::LoweredStep;
-use crate::model::{Action, Expect, Operation};
+use crate::model::{Action, Expect, FileKind, Named};
 use crate::syntax::Node;
 use crate::value::{Bytes, FilePath};
-
-/// What a name stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    File,
-    Directory,
-    Symlink,
-}
-
-impl Kind {
-    pub(super) fn called(self) -> &'static str {
-        match self {
-            Self::File => "a file",
-            Self::Directory => "a directory",
-            Self::Symlink => "a symbolic link",
-        }
-    }
-}
 
 /// A file itself, whatever its names.
 #[derive(Debug)]
 struct Inode {
-    kind: Kind,
+    kind: FileKind,
     size: Option<Bytes>,
     /// What says its size.
     size_span: Range<usize>,
@@ -48,7 +30,7 @@ struct Name {
 /// A file that is looked up.
 #[derive(Debug, Clone)]
 pub(super) struct Known {
-    pub(super) kind: Kind,
+    pub(super) kind: FileKind,
     /// Its size, if it can be told.
     pub(super) size: Option<Bytes>,
     /// What says its size.
@@ -80,8 +62,9 @@ impl Files {
                 Action::Expect(Expect::Operation { operation, .. }) => (operation, step.node.at("expect")),
                 _ => continue,
             };
-            if let Some((path, word, key)) = makes(operation) {
-                let span = node.at(word).at(key).handle.clone();
+            let facts = operation.facts();
+            if let Some(Named { path, key }) = facts.effect.made() {
+                let span = node.at(facts.word).at(key).handle.clone();
                 files.ever.entry(path.clone()).or_insert(span);
             }
         }
@@ -92,7 +75,7 @@ impl Files {
     pub(super) fn make(
         &mut self,
         path: &FilePath,
-        kind: Kind,
+        kind: FileKind,
         size: Option<Bytes>,
         (made, size_span): (Range<usize>, Range<usize>),
     ) {
@@ -131,8 +114,8 @@ impl Files {
             return true;
         };
         match self.known(&parent).map(|known| known.kind) {
-            Some(Kind::Directory | Kind::Symlink) => true,
-            Some(Kind::File) => {
+            Some(FileKind::Directory | FileKind::Symlink) => true,
+            Some(FileKind::File) => {
                 found.push(
                     Diagnostic::new(format!("`{parent}` is a file, and holds no others"))
                         .at(span.clone(), "in a file")
@@ -144,7 +127,7 @@ impl Files {
             }
             None if self.mentioned(&parent) => true,
             None => {
-                found.push(self.unknown(&parent, Kind::Directory, span.clone()));
+                found.push(self.unknown(&parent, FileKind::Directory, span.clone()));
                 false
             }
         }
@@ -175,19 +158,19 @@ impl Files {
                     .help("move one of the two steps; that it is not there is said by `error: ENOENT`"),
             );
         } else if known.is_none() && !self.mentioned(path) {
-            found.push(self.unknown(path, Kind::File, usage.handle.clone()));
+            found.push(self.unknown(path, FileKind::File, usage.handle.clone()));
         }
         known
     }
 
-    fn unknown(&self, path: &FilePath, kind: Kind, usage: Range<usize>) -> Diagnostic {
+    fn unknown(&self, path: &FilePath, kind: FileKind, usage: Range<usize>) -> Diagnostic {
         let known = self.names.iter().map(|(path, name)| (path.as_str(), &name.made));
         let (what, make) = match kind {
-            Kind::Directory => (
+            FileKind::Directory => (
                 "directory",
                 format!("make it first: `- mkdir: {{ directory: {path} }}`"),
             ),
-            _ => (
+            FileKind::File | FileKind::Symlink => (
                 "file",
                 format!("make it first: `- write: {{ file: {path}, size: 2MiB, fill: 0x5a }}`"),
             ),
@@ -326,19 +309,4 @@ fn mentions(command: &str, path: &FilePath) -> bool {
     command
         .split(|letter| !plain(letter))
         .any(|word| word == path.name())
-}
-
-/// The file that an operation makes, its word, and the key that names the file.
-fn makes(operation: &Operation) -> Option<(&FilePath, &'static str, &'static str)> {
-    Some(match operation {
-        Operation::WriteFile(write) => (&write.file, "write", "file"),
-        Operation::Create { file } => (file, "create", "file"),
-        Operation::Fragment(fragment) => (&fragment.file, "fragment", "file"),
-        Operation::Mkdir { directory } => (directory, "mkdir", "directory"),
-        Operation::Symlink { at, .. } => (at, "symlink", "at"),
-        Operation::Reflink(names) => (&names.to, "reflink", "to"),
-        Operation::Rename(names) => (&names.to, "rename", "to"),
-        Operation::Link(names) => (&names.to, "link", "to"),
-        _ => return None,
-    })
 }

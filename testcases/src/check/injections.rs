@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Whether what an injection hits can be there.
 
-use super::files::Kind;
 use super::{Walk, names};
 use crate::diagnostic::Diagnostic;
-use crate::model::{FileMetadata, Injection, MarkSpec, Target};
+use crate::model::{FileKind, FileMetadata, Injection, MarkSpec, Target};
 use crate::syntax::Node;
 use crate::value::{Bytes, FilePath};
 
@@ -68,14 +67,14 @@ impl Walk<'_> {
             }
             Target::FileMetadata { kind, file } => {
                 let needed = match kind {
-                    FileMetadata::Directory => Some(Kind::Directory),
-                    FileMetadata::Symlink => Some(Kind::Symlink),
-                    FileMetadata::ExtentMap => Some(Kind::File),
+                    FileMetadata::Directory => Some(FileKind::Directory),
+                    FileMetadata::Symlink => Some(FileKind::Symlink),
+                    FileMetadata::ExtentMap => Some(FileKind::File),
                     FileMetadata::Attributes => None,
                 };
                 self.has_metadata(file, needed, at);
             }
-            Target::Unwritten { file } => self.has_metadata(file, Some(Kind::File), at),
+            Target::Unwritten { file } => self.has_metadata(file, Some(FileKind::File), at),
             Target::Device { length, .. } => {
                 if let Some(length) = length {
                     self.not_empty(*length, at.at("length"));
@@ -101,7 +100,7 @@ impl Walk<'_> {
         }
     }
 
-    fn has_metadata(&mut self, file: &FilePath, needed: Option<Kind>, at: &Node) {
+    fn has_metadata(&mut self, file: &FilePath, needed: Option<FileKind>, at: &Node) {
         let Some(known) = self.files.used(file, at.at("file"), &mut self.found) else {
             return;
         };

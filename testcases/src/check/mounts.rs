@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::Walk;
 use crate::diagnostic::Diagnostic;
-use crate::model::{Operation, Outcome, Template};
+use crate::model::{MountOperation, Outcome, Template};
 
 /// Whether the filesystem is mounted, and which step made it so.
 enum Mounted {
@@ -75,11 +75,11 @@ impl Walk<'_> {
     }
 
     /// Mounting, unmounting, freezing and thawing; `span` is where it stands.
-    pub(super) fn mounting(&mut self, operation: &Operation, span: Range<usize>, outcome: &Outcome) {
+    pub(super) fn mounting(&mut self, operation: &MountOperation, span: Range<usize>, outcome: &Outcome) {
         match operation {
-            Operation::Mount(_) => self.mount(span, outcome),
-            Operation::Unmount => self.unmount(span, outcome),
-            Operation::Repair => match self.mounts.mounted {
+            MountOperation::Mount(_) => self.mount(span, outcome),
+            MountOperation::Unmount => self.unmount(span, outcome),
+            MountOperation::Repair => match self.mounts.mounted {
                 Mounted::FromTheStart | Mounted::Since(_) => self.found.push(
                     Diagnostic::new("xfs_repair needs the filesystem unmounted")
                         .at(span, "mounted here")
@@ -88,7 +88,7 @@ impl Walk<'_> {
                 Mounted::NotSince(_) => {}
                 Mounted::Never(_) => self.needs_filesystem(span),
             },
-            Operation::Freeze => {
+            MountOperation::Freeze => {
                 if let Some(first) = &self.mounts.frozen {
                     self.found.push(
                         Diagnostic::new("the filesystem is frozen already")
@@ -100,7 +100,7 @@ impl Walk<'_> {
                     self.mounts.frozen = Some(span);
                 }
             }
-            Operation::Thaw => {
+            MountOperation::Thaw => {
                 if self.mounts.frozen.is_none() && outcome.is_success() {
                     self.found.push(
                         Diagnostic::new("the filesystem is not frozen here")
@@ -111,7 +111,7 @@ impl Walk<'_> {
                     self.mounts.frozen = None;
                 }
             }
-            _ => {}
+            MountOperation::Remount { .. } | MountOperation::Shutdown { .. } => {}
         }
     }
 

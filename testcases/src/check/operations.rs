@@ -4,11 +4,12 @@
 use std::ops::Range;
 
 use super::Walk;
-use super::files::{Kind, Known};
+use super::files::Known;
 use crate::diagnostic::Diagnostic;
 use crate::model::{
-    Advice, AdviseSpec, FileRange, FromTo, Mapped, MappingKind, Operation, Outcome, Place, PolicySpec,
-    RangeToRange, ReadRange, StoreSpec, Sync, VictimPlace, WriteFile, WriteRange, WriteSource,
+    Advice, AdviseSpec, Effect, FileKind, FileOperation, FileRange, InMapping, Mapped, MappingKind,
+    Operation, Outcome, Place, PolicySpec, RangeToRange, ReadRange, StoreSpec, Sync, SystemOperation,
+    VictimOperation, VictimPlace, WriteRange, WriteSource, Writes,
 };
 use crate::syntax::Node;
 use crate::value::{Bytes, Errno, FilePath, VictimName};
@@ -18,101 +19,158 @@ impl Walk<'_> {
     pub(super) fn operation(&mut self, operation: &Operation, word: &str, node: &Node, outcome: &Outcome) {
         let args = node.at(word);
         let key = node.key(word);
-        if needs_mount(operation) {
+        let facts = operation.facts();
+        if facts.needs_mount {
             self.needs_mount(key.clone());
         }
-        if changes(operation) {
-            self.needs_thaw(key.clone());
-        }
         match operation {
-            Operation::WriteFile(write) => self.new_file(write, args),
-            Operation::Write(write) => self.write(write, args, outcome),
-            Operation::Read(read) => self.read(read, args, outcome),
-            Operation::Create { file } => self.new_name(file, args.at("file")),
-            Operation::Mkdir { directory } => self.new_name(directory, args.at("directory")),
-            Operation::Symlink { at, .. } => self.new_name(at, args.at("at")),
-            Operation::Fragment(fragment) => self.new_name(&fragment.file, args.at("file")),
-            Operation::Rmdir { directory } => self.empty_directory(directory, args.at("directory"), outcome),
-            Operation::List { directory } => {
-                if let Some(directory) = directory {
-                    self.of_kind(directory, args.at("directory"), Kind::Directory, outcome);
+            Operation::File(operation) => self.file_operation(operation, args, outcome),
+            Operation::Mount(operation) => self.mounting(operation, key.clone(), outcome),
+            Operation::System(operation) => self.system_operation(operation),
+            Operation::Victim(operation) => self.victim_operation(operation, args, outcome),
+        }
+        self.new_names(&facts.effect, args);
+        match facts.writes {
+            Writes::Nothing => {}
+            Writes::Filesystem => self.needs_thaw(key),
+            Writes::Mapping(at) => {
+                let span = Self::said_of(at, args).at("victim").handle.clone();
+                self.stores_to_file(at.victim, at.place, span);
+            }
+        }
+        if outcome.is_success() {
+            self.take_in(&facts.effect, args);
+        }
+    }
+
+    /// Where a case says of which victim and at which place.
+    pub(super) fn said_of<'n>(at: InMapping, args: &'n Node) -> &'n Node {
+        at.key.map_or(args, |key| args.at(key))
+    }
+
+    /// A name that is made must be free, even if making it is expected to fail. What has the new name of something that is
+    /// moved is replaced.
+    fn new_names(&mut self, effect: &Effect, args: &Node) {
+        match effect {
+            Effect::Makes { name, .. } | Effect::Links { to: name, .. } => {
+                let span = &args.at(name.key).handle;
+                self.files.is_new(name.path, span, &mut self.found);
+            }
+            Effect::Moves { from, to } => {
+                let span = &args.at(to.key).handle;
+                self.files.has_parent(to.path, span, &mut self.found);
+                if to.path.is_below(from.path) {
+                    self.found.push(
+                        Diagnostic::new(format!("`{}` cannot be moved into itself", from.path))
+                            .at(span.clone(), "below it")
+                            .help("name another directory"),
+                    );
                 }
             }
-            Operation::Readlink { file } => {
-                self.of_kind(file, args.at("file"), Kind::Symlink, outcome);
+            Effect::Nothing
+            | Effect::Removes(_)
+            | Effect::Opens(_)
+            | Effect::Closes(_)
+            | Effect::Resizes { .. } => {}
+        }
+    }
+
+    fn file_operation(&mut self, operation: &FileOperation, args: &Node, outcome: &Outcome) {
+        match operation {
+            FileOperation::WriteFile(write) => self.some_bytes(write.size, args),
+            FileOperation::Write(write) => self.write(write, args, outcome),
+            FileOperation::Read(read) => self.read(read, args, outcome),
+            FileOperation::Rmdir { directory } => {
+                self.empty_directory(directory, args.at("directory"), outcome);
             }
-            Operation::Unlink { file }
-            | Operation::Stat { file }
-            | Operation::Sync(Sync::File(file) | Sync::Data(file)) => {
+            FileOperation::List { directory } => {
+                if let Some(directory) = directory {
+                    self.of_kind(directory, args.at("directory"), FileKind::Directory, outcome);
+                }
+            }
+            FileOperation::Readlink { file } => {
+                self.of_kind(file, args.at("file"), FileKind::Symlink, outcome);
+            }
+            FileOperation::Unlink { file }
+            | FileOperation::Stat { file }
+            | FileOperation::Sync(Sync::File(file) | Sync::Data(file)) => {
                 self.uses(file, args.at("file"), outcome);
             }
-            Operation::Open { file } => {
-                self.of_kind(file, args.at("file"), Kind::File, outcome);
+            FileOperation::Open { file } => {
+                self.of_kind(file, args.at("file"), FileKind::File, outcome);
             }
-            Operation::Truncate(truncate) => {
-                self.of_kind(&truncate.file, args.at("file"), Kind::File, outcome);
+            FileOperation::Truncate(truncate) => {
+                self.of_kind(&truncate.file, args.at("file"), FileKind::File, outcome);
             }
-            Operation::SetXattr(xattr) => {
+            FileOperation::SetXattr(xattr) => {
                 self.uses(&xattr.file, args.at("file"), outcome);
                 self.attribute_fits(xattr.size, args.at("size"), outcome);
             }
-            Operation::GetXattr(xattr) | Operation::RemoveXattr(xattr) => {
+            FileOperation::GetXattr(xattr) | FileOperation::RemoveXattr(xattr) => {
                 self.uses(&xattr.file, args.at("file"), outcome);
             }
-            Operation::SetFlags(flags) => {
+            FileOperation::SetFlags(flags) => {
                 self.uses(&flags.file, args.at("file"), outcome);
             }
-            Operation::Rename(names) => self.rename(names, args, outcome),
-            Operation::Link(names) | Operation::Reflink(names) => {
+            FileOperation::Rename(names) | FileOperation::Link(names) | FileOperation::Reflink(names) => {
                 self.uses(&names.from, args.at("from"), outcome);
-                self.new_name(&names.to, args.at("to"));
             }
-            Operation::ReflinkRange(ranges) | Operation::Copy(ranges) => {
+            FileOperation::ReflinkRange(ranges) | FileOperation::Copy(ranges) => {
                 self.source_range(ranges, args, outcome);
-                self.of_kind(&ranges.to, args.at("to"), Kind::File, outcome);
+                self.of_kind(&ranges.to, args.at("to"), FileKind::File, outcome);
             }
-            Operation::Dedupe(ranges) => {
+            FileOperation::Dedupe(ranges) => {
                 self.source_range(ranges, args, outcome);
                 let length = Some((ranges.length, args.at("length")));
                 self.inside(&ranges.to, args.at("to"), ranges.at, length, args.at("at"));
             }
-            Operation::Allocate(part) => {
-                self.of_kind(&part.file, args.at("file"), Kind::File, outcome);
+            FileOperation::Allocate(part) => {
+                self.of_kind(&part.file, args.at("file"), FileKind::File, outcome);
                 self.not_empty(part.length, args.at("length"));
             }
-            Operation::Punch(part) | Operation::Zero(part) => {
-                self.of_kind(&part.file, args.at("file"), Kind::File, outcome);
+            FileOperation::Punch(part) | FileOperation::Zero(part) => {
+                self.of_kind(&part.file, args.at("file"), FileKind::File, outcome);
                 self.not_empty(part.length, args.at("length"));
             }
-            Operation::Collapse(part) | Operation::Insert(part) | Operation::Unshare(part) => {
+            FileOperation::Collapse(part) | FileOperation::Insert(part) | FileOperation::Unshare(part) => {
                 self.part_of(part, args, outcome);
             }
-            Operation::Touch(at) => {
+            // Whether the names that they make are free is seen from their facts.
+            FileOperation::Create { .. }
+            | FileOperation::Mkdir { .. }
+            | FileOperation::Symlink { .. }
+            | FileOperation::Fragment(_)
+            // What is open is known by the name under which it was opened, even if that is gone.
+            | FileOperation::Close { .. }
+            | FileOperation::Sync(Sync::Filesystem) => {}
+        }
+    }
+
+    fn system_operation(&mut self, operation: &SystemOperation) {
+        match operation {
+            // A command may do much before it fails.
+            SystemOperation::Run(run) => self.files.disturb(&run.command),
+            SystemOperation::DropCaches | SystemOperation::Sysctl { .. } | SystemOperation::Set(_) => {}
+        }
+    }
+
+    fn victim_operation(&mut self, operation: &VictimOperation, args: &Node, outcome: &Outcome) {
+        match operation {
+            VictimOperation::Touch(at) => {
                 self.access(at, args);
                 self.victims.accesses(&at.victim, at.place, Bytes(1));
             }
-            Operation::Store(store) => self.store(store, args),
-            Operation::Unmap { victim, map } => {
+            VictimOperation::Store(store) => self.store(store, args),
+            VictimOperation::Unmap { victim, map } => {
                 self.mapping_of(victim, *map, args);
+                if outcome.is_success() {
+                    let span = args.at("map").handle.clone();
+                    self.victims.unmap(victim, *map, span, &mut self.found);
+                }
             }
-            Operation::Policy(policy) => self.policy(policy, args),
-            Operation::Advise(advise) => self.advise(advise, args),
-            Operation::Mount(_)
-            | Operation::Unmount
-            | Operation::Freeze
-            | Operation::Thaw
-            | Operation::Repair => self.mounting(operation, key.clone(), outcome),
-            Operation::Sync(Sync::Filesystem)
-            | Operation::Remount { .. }
-            | Operation::Shutdown { .. }
-            | Operation::DropCaches
-            | Operation::Run(_)
-            | Operation::Sysctl { .. }
-            | Operation::Set(_)
-            // What is open is known by the name under which it was opened, even if that is gone.
-            | Operation::Close { .. } => {}
+            VictimOperation::Policy(policy) => self.policy(policy, args),
+            VictimOperation::Advise(advise) => self.advise(advise, args),
         }
-        self.take_in(operation, args, outcome);
     }
 
     /// A file that is used; that it is not there may be just what is expected.
@@ -124,12 +182,12 @@ impl Walk<'_> {
     }
 
     /// The same, of something that has to be of one kind to succeed.
-    fn of_kind(&mut self, file: &FilePath, node: &Node, kind: Kind, outcome: &Outcome) {
+    fn of_kind(&mut self, file: &FilePath, node: &Node, kind: FileKind, outcome: &Outcome) {
         let Some(known) = self.uses(file, node, outcome) else {
             return;
         };
         // What is done to a link is done to what it leads to.
-        let fits = known.kind == kind || (known.kind == Kind::Symlink && kind != Kind::Symlink);
+        let fits = known.kind == kind || (known.kind == FileKind::Symlink && kind != FileKind::Symlink);
         if !fits && outcome.is_success() {
             self.found.push(
                 Diagnostic::new(format!("`{file}` is {}", known.kind.called()))
@@ -139,25 +197,19 @@ impl Walk<'_> {
         }
     }
 
-    /// A name that is made must be free, even if making it is expected to fail.
-    fn new_name(&mut self, path: &FilePath, node: &Node) {
-        self.files.is_new(path, &node.handle, &mut self.found);
-    }
-
-    fn new_file(&mut self, write: &WriteFile, args: &Node) {
-        if write.size.get() == 0 {
+    fn some_bytes(&mut self, size: Bytes, args: &Node) {
+        if size.get() == 0 {
             self.found.push(
                 Diagnostic::new("a file of no bytes has no block that could be hit")
                     .at(args.at("size").handle.clone(), "no bytes")
                     .help("give it at least one byte, or make it with `create`"),
             );
         }
-        self.new_name(&write.file, args.at("file"));
     }
 
     fn write(&mut self, write: &WriteRange, args: &Node, outcome: &Outcome) {
         // A write may go beyond the end.
-        self.of_kind(&write.file, args.at("file"), Kind::File, outcome);
+        self.of_kind(&write.file, args.at("file"), FileKind::File, outcome);
         self.not_empty(write.length, args.at("length"));
         if let WriteSource::Mapping(at) = &write.source {
             self.buffer(at, args.at("from"), (write.length, args.at("length")));
@@ -166,8 +218,8 @@ impl Walk<'_> {
 
     fn read(&mut self, read: &ReadRange, args: &Node, outcome: &Outcome) {
         let known = self.files.known(&read.file);
-        if known.as_ref().is_some_and(|known| known.kind != Kind::File) {
-            self.of_kind(&read.file, args.at("file"), Kind::File, outcome);
+        if known.as_ref().is_some_and(|known| known.kind != FileKind::File) {
+            self.of_kind(&read.file, args.at("file"), FileKind::File, outcome);
         } else if known.is_some() || *outcome != Outcome::Fails(Errno::ENOENT) {
             let offset = args.entry("offset").map_or(args.at("file"), |entry| &entry.value);
             let length = args.entry("length").map_or(offset, |entry| &entry.value);
@@ -182,7 +234,6 @@ impl Walk<'_> {
         if let Some(at) = &read.into {
             self.buffer(at, args.at("into"), (read.length, args.at("length")));
             self.writable(&at.victim, at.place, args.at("into"));
-            self.stores_to_file(&at.victim, at.place, args.at("into").at("victim").handle.clone());
         }
     }
 
@@ -197,7 +248,7 @@ impl Walk<'_> {
     }
 
     fn empty_directory(&mut self, directory: &FilePath, node: &Node, outcome: &Outcome) {
-        self.of_kind(directory, node, Kind::Directory, outcome);
+        self.of_kind(directory, node, FileKind::Directory, outcome);
         if outcome.is_success()
             && let Some((child, made)) = self.files.child_of(directory)
         {
@@ -206,19 +257,6 @@ impl Walk<'_> {
                     .at(node.handle.clone(), "would fail with ENOTEMPTY")
                     .see(made.clone(), format!("`{child}` is made here"))
                     .help(format!("take it away first: `- unlink: {{ file: {child} }}`")),
-            );
-        }
-    }
-
-    fn rename(&mut self, names: &FromTo, args: &Node, outcome: &Outcome) {
-        self.uses(&names.from, args.at("from"), outcome);
-        self.files
-            .has_parent(&names.to, &args.at("to").handle, &mut self.found);
-        if names.to.is_below(&names.from) {
-            self.found.push(
-                Diagnostic::new(format!("`{}` cannot be moved into itself", names.from))
-                    .at(args.at("to").handle.clone(), "below it")
-                    .help("name another directory"),
             );
         }
     }
@@ -280,7 +318,6 @@ impl Walk<'_> {
         };
         self.access(&at, args);
         self.writable(&store.victim, store.place, args);
-        self.stores_to_file(&store.victim, store.place, args.at("victim").handle.clone());
         self.victims.accesses(&store.victim, store.place, Bytes(1));
     }
 
@@ -343,74 +380,8 @@ impl Walk<'_> {
         };
         self.access(&at, args);
         self.not_empty(advise.length, args.at("length"));
-        match advise.advice {
-            // MADV_REMOVE punches a hole, which waits like any other.
-            Advice::PopulateWrite | Advice::Remove => {
-                let span = args.at("victim").handle.clone();
-                self.stores_to_file(&advise.victim, advise.place, span);
-            }
-            Advice::PopulateRead
-            | Advice::Willneed
-            | Advice::Dontneed
-            | Advice::Dontfork
-            | Advice::Hugepage
-            | Advice::Nohugepage
-            | Advice::Cold
-            | Advice::Pageout => {}
-        }
         if let Advice::PopulateRead | Advice::PopulateWrite = advise.advice {
             self.victims.accesses(&advise.victim, advise.place, advise.length);
         }
     }
-}
-
-/// Whether an operation needs the filesystem mounted.
-fn needs_mount(operation: &Operation) -> bool {
-    !matches!(
-        operation,
-        Operation::Mount(_)
-            | Operation::Unmount
-            | Operation::Repair
-            | Operation::DropCaches
-            | Operation::Run(_)
-            | Operation::Sysctl { .. }
-            | Operation::Set(_)
-            | Operation::Policy(_)
-            | Operation::Close { .. }
-            | Operation::Unmap { .. }
-            | Operation::Touch(_)
-            | Operation::Store(_)
-            | Operation::Advise(_)
-    )
-}
-
-/// Whether an operation changes the filesystem, and so waits while it is frozen (sb_start_write()).
-fn changes(operation: &Operation) -> bool {
-    matches!(
-        operation,
-        Operation::WriteFile(_)
-            | Operation::Write(_)
-            | Operation::Create { .. }
-            | Operation::Mkdir { .. }
-            | Operation::Rmdir { .. }
-            | Operation::Symlink { .. }
-            | Operation::Rename(_)
-            | Operation::Link(_)
-            | Operation::Unlink { .. }
-            | Operation::Reflink(_)
-            | Operation::ReflinkRange(_)
-            | Operation::Dedupe(_)
-            | Operation::Copy(_)
-            | Operation::Allocate(_)
-            | Operation::Punch(_)
-            | Operation::Zero(_)
-            | Operation::Collapse(_)
-            | Operation::Insert(_)
-            | Operation::Unshare(_)
-            | Operation::Truncate(_)
-            | Operation::Fragment(_)
-            | Operation::SetXattr(_)
-            | Operation::RemoveXattr(_)
-            | Operation::SetFlags(_)
-    )
 }

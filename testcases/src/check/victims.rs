@@ -4,11 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::files::Kind;
 use super::{Walk, names};
 use crate::diagnostic::Diagnostic;
 use crate::lower::LoweredStep;
-use crate::model::{Access, Action, CharacterDevice, ForkSpec, Mapped, Mapping, Place, VictimSpec};
+use crate::model::{Access, Action, CharacterDevice, FileKind, ForkSpec, Mapped, Mapping, Place, VictimSpec};
 use crate::syntax::Node;
 use crate::value::{Bytes, FilePath, ThreadName, VictimName};
 
@@ -317,7 +316,7 @@ impl Walk<'_> {
     ) -> Option<(Bytes, Range<usize>)> {
         let file = written.entry("file").map_or(written, |entry| &entry.value);
         let known = self.files.used(path, file, &mut self.found);
-        if let Some(known) = known.as_ref().filter(|known| known.kind == Kind::Directory) {
+        if let Some(known) = known.as_ref().filter(|known| known.kind == FileKind::Directory) {
             self.found.push(
                 Diagnostic::new(format!(
                     "`{path}` is {}, and cannot be mapped",

@@ -8,8 +8,9 @@ use crate::document::{
     SyncDocument, TimedRunDocument, VictimPlaceDocument, WriteDocument,
 };
 use crate::model::{
-    AdviseSpec, Fragment, FromTo, LinkTarget, Operation, Place, RangeToRange, ReadRange, RunSpec, SetFlags,
-    SetSpec, SetXattr, StoreSpec, Sync, VictimPlace, WriteFile, WriteRange, WriteSource, XattrOf,
+    AdviseSpec, FileOperation, Fragment, FromTo, LinkTarget, MountOperation, Operation, Place, RangeToRange,
+    ReadRange, RunSpec, SetFlags, SetSpec, SetXattr, StoreSpec, Sync, SystemOperation, VictimOperation,
+    VictimPlace, WriteFile, WriteRange, WriteSource, XattrOf,
 };
 use crate::syntax::Node;
 use crate::value::{Bytes, Seconds};
@@ -32,73 +33,73 @@ pub(super) fn operation(
 ) -> Option<Operation> {
     Some(match document {
         OperationDocument::Write(write) => return self::write(write, node, mode, found),
-        OperationDocument::Read(read) => Operation::Read(self::read(read)),
-        OperationDocument::Create(it) => Operation::Create { file: it.file },
-        OperationDocument::Mkdir(it) => Operation::Mkdir {
+        OperationDocument::Read(read) => Operation::File(FileOperation::Read(self::read(read))),
+        OperationDocument::Create(it) => Operation::File(FileOperation::Create { file: it.file }),
+        OperationDocument::Mkdir(it) => Operation::File(FileOperation::Mkdir {
             directory: it.directory,
-        },
-        OperationDocument::Rmdir(it) => Operation::Rmdir {
+        }),
+        OperationDocument::Rmdir(it) => Operation::File(FileOperation::Rmdir {
             directory: it.directory,
-        },
-        OperationDocument::List(it) => Operation::List {
+        }),
+        OperationDocument::List(it) => Operation::File(FileOperation::List {
             directory: it.directory,
-        },
+        }),
         OperationDocument::Symlink(link) => return symlink(link, node, found),
-        OperationDocument::Readlink(it) => Operation::Readlink { file: it.file },
-        OperationDocument::Rename(names) => Operation::Rename(names),
-        OperationDocument::Link(names) => Operation::Link(names),
-        OperationDocument::Unlink(it) => Operation::Unlink { file: it.file },
+        OperationDocument::Readlink(it) => Operation::File(FileOperation::Readlink { file: it.file }),
+        OperationDocument::Rename(names) => Operation::File(FileOperation::Rename(names)),
+        OperationDocument::Link(names) => Operation::File(FileOperation::Link(names)),
+        OperationDocument::Unlink(it) => Operation::File(FileOperation::Unlink { file: it.file }),
         OperationDocument::Reflink(reflink) => return self::reflink(reflink, node, found),
-        OperationDocument::Dedupe(ranges) => Operation::Dedupe(ranges),
-        OperationDocument::Copy(ranges) => Operation::Copy(ranges),
-        OperationDocument::Allocate(part) => Operation::Allocate(part),
-        OperationDocument::Punch(part) => Operation::Punch(part),
-        OperationDocument::Zero(part) => Operation::Zero(part),
-        OperationDocument::Collapse(part) => Operation::Collapse(part),
-        OperationDocument::Insert(part) => Operation::Insert(part),
-        OperationDocument::Unshare(part) => Operation::Unshare(part),
-        OperationDocument::Truncate(truncate) => Operation::Truncate(truncate),
+        OperationDocument::Dedupe(ranges) => Operation::File(FileOperation::Dedupe(ranges)),
+        OperationDocument::Copy(ranges) => Operation::File(FileOperation::Copy(ranges)),
+        OperationDocument::Allocate(part) => Operation::File(FileOperation::Allocate(part)),
+        OperationDocument::Punch(part) => Operation::File(FileOperation::Punch(part)),
+        OperationDocument::Zero(part) => Operation::File(FileOperation::Zero(part)),
+        OperationDocument::Collapse(part) => Operation::File(FileOperation::Collapse(part)),
+        OperationDocument::Insert(part) => Operation::File(FileOperation::Insert(part)),
+        OperationDocument::Unshare(part) => Operation::File(FileOperation::Unshare(part)),
+        OperationDocument::Truncate(truncate) => Operation::File(FileOperation::Truncate(truncate)),
         OperationDocument::Fragment(fragment) => return self::fragment(fragment, node, found),
         OperationDocument::Sync(sync) => return self::sync(sync, node, found),
-        OperationDocument::Stat(it) => Operation::Stat { file: it.file },
-        OperationDocument::SetXattr(xattr) => Operation::SetXattr(SetXattr {
+        OperationDocument::Stat(it) => Operation::File(FileOperation::Stat { file: it.file }),
+        OperationDocument::SetXattr(xattr) => Operation::File(FileOperation::SetXattr(SetXattr {
             file: xattr.file,
             name: xattr.name.0,
             size: xattr.size,
             fill: xattr.fill,
-        }),
-        OperationDocument::GetXattr(xattr) => Operation::GetXattr(XattrOf {
+        })),
+        OperationDocument::GetXattr(xattr) => Operation::File(FileOperation::GetXattr(XattrOf {
             file: xattr.file,
             name: xattr.name.0,
-        }),
-        OperationDocument::RemoveXattr(xattr) => Operation::RemoveXattr(XattrOf {
+        })),
+        OperationDocument::RemoveXattr(xattr) => Operation::File(FileOperation::RemoveXattr(XattrOf {
             file: xattr.file,
             name: xattr.name.0,
-        }),
+        })),
         OperationDocument::SetFlags(flags) => return set_flags(flags, node, found),
-        OperationDocument::Open(it) => Operation::Open { file: it.file },
-        OperationDocument::Close(it) => Operation::Close { file: it.file },
-        OperationDocument::DropCaches(_) => Operation::DropCaches,
-        OperationDocument::Mount(mount) => Operation::Mount(mount),
-        OperationDocument::Unmount(_) => Operation::Unmount,
-        OperationDocument::Remount(remount) => Operation::Remount {
+        OperationDocument::Open(it) => Operation::File(FileOperation::Open { file: it.file }),
+        OperationDocument::Close(it) => Operation::File(FileOperation::Close { file: it.file }),
+        OperationDocument::DropCaches(_) => Operation::System(SystemOperation::DropCaches),
+        OperationDocument::Mount(mount) => Operation::Mount(MountOperation::Mount(mount)),
+        OperationDocument::Unmount(_) => Operation::Mount(MountOperation::Unmount),
+        OperationDocument::Remount(remount) => Operation::Mount(MountOperation::Remount {
             options: remount.options.0,
-        },
-        OperationDocument::Freeze(_) => Operation::Freeze,
-        OperationDocument::Thaw(_) => Operation::Thaw,
-        OperationDocument::Shutdown(shutdown) => Operation::Shutdown {
+        }),
+        OperationDocument::Freeze(_) => Operation::Mount(MountOperation::Freeze),
+        OperationDocument::Thaw(_) => Operation::Mount(MountOperation::Thaw),
+        OperationDocument::Shutdown(shutdown) => Operation::Mount(MountOperation::Shutdown {
             flush: shutdown.flush,
-        },
-        OperationDocument::Repair(_) => Operation::Repair,
+        }),
+        OperationDocument::Repair(_) => Operation::Mount(MountOperation::Repair),
         OperationDocument::Run(run) => {
             let (command, timeout) = match run.0 {
                 Either::Plain(command) => (command, None),
                 Either::Mapping(TimedRunDocument { command, timeout }) => (command, timeout),
             };
-            Operation::Run(RunSpec {
+            Operation::System(SystemOperation::Run(RunSpec {
                 command: command.0,
                 timeout: timeout.unwrap_or(Seconds::MINUTE),
-            })
+            }))
         }
         OperationDocument::Sysctl(values) => {
             if values.is_empty() {
@@ -110,29 +111,29 @@ pub(super) fn operation(
                 return None;
             }
             let values = values.into_iter().map(|(name, value)| (name.0, value.0));
-            Operation::Sysctl {
+            Operation::System(SystemOperation::Sysctl {
                 values: values.collect(),
-            }
+            })
         }
-        OperationDocument::Set(set) => Operation::Set(SetSpec {
+        OperationDocument::Set(set) => Operation::System(SystemOperation::Set(SetSpec {
             file: set.file.0,
             to: set.to.0,
-        }),
-        OperationDocument::Touch(at) => Operation::Touch(victim_place(at)),
-        OperationDocument::Store(store) => Operation::Store(StoreSpec {
+        })),
+        OperationDocument::Touch(at) => Operation::Victim(VictimOperation::Touch(victim_place(at))),
+        OperationDocument::Store(store) => Operation::Victim(VictimOperation::Store(StoreSpec {
             victim: store.victim,
             place: Place {
                 map: store.map,
                 at: store.at,
             },
             fill: store.fill,
-        }),
-        OperationDocument::Unmap(unmap) => Operation::Unmap {
+        })),
+        OperationDocument::Unmap(unmap) => Operation::Victim(VictimOperation::Unmap {
             victim: unmap.victim,
             map: unmap.map,
-        },
-        OperationDocument::Policy(policy) => Operation::Policy(policy),
-        OperationDocument::Advise(advise) => Operation::Advise(AdviseSpec {
+        }),
+        OperationDocument::Policy(policy) => Operation::Victim(VictimOperation::Policy(policy)),
+        OperationDocument::Advise(advise) => Operation::Victim(VictimOperation::Advise(AdviseSpec {
             victim: advise.victim,
             advice: advise.advice,
             place: Place {
@@ -140,7 +141,7 @@ pub(super) fn operation(
                 at: advise.at,
             },
             length: advise.length,
-        }),
+        })),
     })
 }
 
@@ -164,11 +165,11 @@ fn write(write: WriteDocument, node: &Node, mode: Mode, found: &mut Vec<Diagnost
             found,
         );
         let fill = needed(write.fill, node, "fill", "size", found)?;
-        return (found.len() == before).then_some(Operation::WriteFile(WriteFile {
+        return (found.len() == before).then_some(Operation::File(FileOperation::WriteFile(WriteFile {
             file: write.file,
             size,
             fill,
-        }));
+        })));
     }
     // What is tried is tried on a file that is there; a step most often makes one.
     if mode == Mode::Step && present(node, &["offset", "length", "from"]).is_empty() {
@@ -186,14 +187,14 @@ fn write(write: WriteDocument, node: &Node, mode: Mode, found: &mut Vec<Diagnost
         (None, Some(at)) => WriteSource::Mapping(victim_place(at)),
         (None, None) => return None,
     };
-    Some(Operation::Write(WriteRange {
+    Some(Operation::File(FileOperation::Write(WriteRange {
         file: write.file,
         offset: write.offset.unwrap_or_default(),
         length: write.length.unwrap_or(Bytes(4096)),
         source,
         direct: write.direct,
         sync: write.sync.unwrap_or(true),
-    }))
+    })))
 }
 
 fn read(read: ReadDocument) -> ReadRange {
@@ -227,33 +228,33 @@ fn symlink(link: SymlinkDocument, node: &Node, found: &mut Vec<Diagnostic>) -> O
         Some(text) => LinkTarget::Text(text.0),
         None => LinkTarget::Length(link.length?),
     };
-    Some(Operation::Symlink { at: link.at, to })
+    Some(Operation::File(FileOperation::Symlink { at: link.at, to }))
 }
 
 fn reflink(reflink: ReflinkDocument, node: &Node, found: &mut Vec<Diagnostic>) -> Option<Operation> {
     let Some(key) = present(node, &["offset", "at", "length"]).first().copied() else {
-        return Some(Operation::Reflink(FromTo {
+        return Some(Operation::File(FileOperation::Reflink(FromTo {
             from: reflink.from,
             to: reflink.to,
-        }));
+        })));
     };
     let offset = needed(reflink.offset, node, "offset", key, found);
     let at = needed(reflink.at, node, "at", key, found);
     let length = needed(reflink.length, node, "length", key, found);
-    Some(Operation::ReflinkRange(RangeToRange {
+    Some(Operation::File(FileOperation::ReflinkRange(RangeToRange {
         from: reflink.from,
         offset: offset?,
         to: reflink.to,
         at: at?,
         length: length?,
-    }))
+    })))
 }
 
 fn fragment(fragment: Fragment, node: &Node, found: &mut Vec<Diagnostic>) -> Option<Operation> {
     // 8 KiB of file for each; more would not fit on the device.
     const MOST: u32 = 16_384;
     if (1..=MOST).contains(&fragment.extents) {
-        return Some(Operation::Fragment(fragment));
+        return Some(Operation::File(FileOperation::Fragment(fragment)));
     }
     found.push(
         Diagnostic::new(format!(
@@ -267,15 +268,17 @@ fn fragment(fragment: Fragment, node: &Node, found: &mut Vec<Diagnostic>) -> Opt
 }
 
 fn sync(sync: SyncDocument, node: &Node, found: &mut Vec<Diagnostic>) -> Option<Operation> {
-    Some(Operation::Sync(match (sync.file, sync.data) {
-        (None, false) => Sync::Filesystem,
-        (Some(file), false) => Sync::File(file),
-        (Some(file), true) => Sync::Data(file),
-        (None, true) => {
-            needed(None::<()>, node, "file", "data", found)?;
-            return None;
-        }
-    }))
+    Some(Operation::File(FileOperation::Sync(
+        match (sync.file, sync.data) {
+            (None, false) => Sync::Filesystem,
+            (Some(file), false) => Sync::File(file),
+            (Some(file), true) => Sync::Data(file),
+            (None, true) => {
+                needed(None::<()>, node, "file", "data", found)?;
+                return None;
+            }
+        },
+    )))
 }
 
 fn set_flags(flags: SetFlagsDocument, node: &Node, found: &mut Vec<Diagnostic>) -> Option<Operation> {
@@ -287,11 +290,11 @@ fn set_flags(flags: SetFlagsDocument, node: &Node, found: &mut Vec<Diagnostic>) 
         );
         return None;
     }
-    Some(Operation::SetFlags(SetFlags {
+    Some(Operation::File(FileOperation::SetFlags(SetFlags {
         file: flags.file,
         dax: flags.dax,
         extsize: flags.extsize,
         cowextsize: flags.cowextsize,
         realtime: flags.realtime,
-    }))
+    })))
 }

@@ -16,6 +16,7 @@ mod system;
 mod template;
 mod trace;
 mod victim;
+mod words;
 
 pub use case::{Case, CaseId, CaseIdError, KnownIssue, Parameter};
 pub use describe::{describe, target as describe_target};
@@ -33,7 +34,10 @@ pub use injection::{
     DebugfsFile, Device, FileMetadata, GroupMetadata, Injection, MadviseError, MarkSpec, MceInject,
     Mechanism, Severity, SysfsFile, Target,
 };
-pub use operation::Operation;
+pub use operation::{
+    DataAccess, Effect, FileKind, FileOperation, InMapping, MountOperation, Named, NewSize, Operation,
+    OperationFacts, SizeChange, SystemOperation, VictimOperation, Writes,
+};
 pub use page_flag::PageFlag;
 pub use signal::{BusCode, DeadlySignal, Lsb, SentSignal, SignalExpectation};
 pub use step::{Action, Included, Step, Watcher};

@@ -7,7 +7,7 @@ use guest_agent::call::{
     WhyInCore,
 };
 use guest_agent::victim::{KillPolicy, Mapped, ThreadState};
-use testcases::{Access, Disposition as Wanted, Mapping, Operation, VictimSpec};
+use testcases::{Access, Disposition as Wanted, FileOperation, Mapping, Operation, VictimSpec};
 use verdict::observe::evidence::VictimView;
 
 const PHYSICAL: GuestPhysical = GuestPhysical(0x1_0121_9000);
@@ -154,11 +154,11 @@ fn facts(
     change: impl FnOnce(&mut Names, &mut Mounting),
 ) -> Facts {
     let mut names = Names::default();
-    let create = Operation::Create {
+    let create = Operation::File(FileOperation::Create {
         file: "a".parse().unwrap(),
-    };
-    names.begin(&create);
-    names.done(&create);
+    });
+    names.begin(&create.facts());
+    names.done(&create.facts().effect);
     names.number("a", INODE);
     let mut mounting = Mounting::of_template(&testcases::Template::default());
     mounting.dax = Dax::Proved;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Expectations in words.
 
-use super::list;
+use crate::model::words::list;
 use crate::model::{
     BadRange, CallResult, Contents, FieldValue, FileState, FilesystemState, Lines, NotifyFailure, Outcome,
     PageFlagsExpectation, SignalExpectation, StateExpectation, TraceExpectation,

@@ -4,12 +4,11 @@
 mod expect;
 mod operation;
 
-pub(super) use operation::one_line;
-
 use super::{
     Action, DebugfsFile, Disposition, Expect, Injection, KillPolicy, MadviseError, Mapping, MappingKind,
-    MceInject, Mechanism, SysfsFile, Target, VictimPlace, VictimSpec,
+    MceInject, Mechanism, SysfsFile, Target, VictimSpec,
 };
+use crate::model::words::{list, place};
 use crate::value::{Bytes, ThreadName};
 
 /// What a step does, in one short line for people, such as
@@ -128,20 +127,5 @@ pub fn target(target: &Target) -> String {
             format!("{offset}{} of the {} device", range(*length), of.as_str())
         }
         Target::Pfn(pfn) => format!("page frame {pfn:#x}"),
-    }
-}
-
-/// `alice's 4KiB`, `alice's 4KiB of mapping 1`.
-fn place(at: &VictimPlace) -> String {
-    format!("{}'s {}", at.victim, at.place)
-}
-
-/// `a`, `a and b`, `a, b and c`.
-pub(crate) fn list<I: IntoIterator<Item: ToString>>(items: I) -> String {
-    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
-    match items.as_slice() {
-        [] => String::new(),
-        [one] => one.clone(),
-        [start @ .., last] => format!("{} and {last}", start.join(", ")),
     }
 }

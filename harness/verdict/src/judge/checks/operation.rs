@@ -9,8 +9,8 @@ use crate::observe::evidence::{Access, AccessResult, Brought, Evidence, StepEvid
 use guest_agent::call::Contents as Read;
 use guest_agent::victim::Ended;
 use testcases::{
-    Action, Case, Contents, Errno, Expect, FileName, Fill, FindingKind, FindingSignature, FindingValue,
-    FindingWord, Glob, Operation, Outcome, describe,
+    Action, Case, Contents, DataAccess, Errno, Expect, FileName, Fill, FindingKind, FindingSignature,
+    FindingValue, FindingWord, Glob, Outcome, describe,
 };
 
 impl<'a> Checks<'a> {
@@ -120,12 +120,13 @@ impl<'a> Checks<'a> {
 
     /// Was all read that was asked for?
     fn is_whole(&self, step: usize, contents: &Read) -> bool {
-        match self.case.steps.get(step).map(|step| &step.action) {
-            Some(Action::Expect(Expect::Operation {
-                operation: Operation::Read(read),
-                ..
-            })) => contents.length == read.length.0,
-            _ => contents.length > 0,
+        let wanted = match self.case.steps.get(step).map(|step| &step.action) {
+            Some(Action::Expect(Expect::Operation { operation, .. })) => operation.facts().data,
+            _ => DataAccess::None,
+        };
+        match wanted {
+            DataAccess::Part { length, .. } => contents.length == length.0,
+            DataAccess::None | DataAccess::Byte(_) => contents.length > 0,
         }
     }
 }

@@ -5,7 +5,7 @@ use super::record;
 use crate::observe::evidence::{Evidence, Hit};
 use crate::oracle::parts;
 use guest_agent::address::PAGE_SIZE;
-use testcases::{Action, Expect, KernelVersion, Operation, Place};
+use testcases::{Action, DataAccess, Expect, KernelVersion, Place};
 
 /// What an expectation is about.
 #[derive(Debug, Clone, Copy)]
@@ -98,12 +98,12 @@ fn use_of(action: &Action, hit: &Hit) -> Option<&'static str> {
         hits.then_some(parts::LATER_READ)
     };
     let of_victim = |name: &str, place: Place| maps(hit, name, place).then_some(parts::LATER_LOAD);
-    match operation {
-        Operation::Read(read) => of_file(read.file.as_str(), read.offset.0, read.length.0),
-        Operation::Write(write) => of_file(write.file.as_str(), write.offset.0, write.length.0),
-        Operation::Touch(touch) => of_victim(touch.victim.as_str(), touch.place),
-        Operation::Store(store) => of_victim(store.victim.as_str(), store.place),
-        _ => None,
+    match operation.facts().data {
+        DataAccess::Part {
+            file, offset, length, ..
+        } => of_file(file.as_str(), offset.0, length.0),
+        DataAccess::Byte(at) => of_victim(at.victim.as_str(), at.place),
+        DataAccess::None => None,
     }
 }
 

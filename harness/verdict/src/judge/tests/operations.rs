@@ -3,7 +3,10 @@
 
 use super::truth::*;
 use crate::observe::evidence::{Access, AccessResult};
-use testcases::{Bytes, Contents as Wanted, Fill, Lines, Place, RunSpec, Seconds, StoreSpec, VictimPlace};
+use testcases::{
+    Bytes, Contents as Wanted, FileOperation, Fill, Lines, Place, RunSpec, Seconds, StoreSpec,
+    SystemOperation, VictimOperation, VictimPlace,
+};
 
 fn a_read(wanted: Wanted) -> Case {
     let Action::Expect(Expect::Operation { operation, .. }) = case().steps[CONTENTS].action.clone() else {
@@ -66,7 +69,10 @@ fn names_are_exact() {
         )))
     };
     let wanted = ["a", "b"].map(|name| name.parse().unwrap()).into();
-    let case = trying(Operation::List { directory: None }, Outcome::Names(wanted));
+    let case = trying(
+        Operation::File(FileOperation::List { directory: None }),
+        Outcome::Names(wanted),
+    );
     assert_passes(&case, &names(&["a", "b"]));
     assert_only(&case, &names(&["a"]), "a, b");
     assert_only(&case, &names(&["a", "b", "c"]), "a, b, c");
@@ -74,10 +80,10 @@ fn names_are_exact() {
 
 #[test]
 fn a_command_exits_and_says() {
-    let run = Operation::Run(RunSpec {
+    let run = Operation::System(SystemOperation::Run(RunSpec {
         command: "true".to_owned(),
         timeout: Seconds::MINUTE,
-    });
+    }));
     let output = Lines {
         has: vec!["Phase 1".parse().unwrap()],
         lacks: vec!["corrupt".parse().unwrap()],
@@ -110,10 +116,10 @@ fn a_command_exits_and_says() {
 
 #[test]
 fn what_is_left_out_of_an_output_may_be_what_was_looked_for() {
-    let run = Operation::Run(RunSpec {
+    let run = Operation::System(SystemOperation::Run(RunSpec {
         command: "true".to_owned(),
         timeout: Seconds::MINUTE,
-    });
+    }));
     let exits = |has: &[&str], lacks: &[&str]| {
         let globs = |globs: &[&str]| globs.iter().map(|glob| glob.parse().unwrap()).collect();
         let output = Lines {
@@ -175,15 +181,18 @@ fn a_victims_access_has_a_value_or_an_errno() {
             ended: None,
         }))
     };
-    let case = trying(Operation::Touch(at), Outcome::Value(0x5a));
+    let case = trying(
+        Operation::Victim(VictimOperation::Touch(at)),
+        Outcome::Value(0x5a),
+    );
     assert_passes(&case, &by_carol(AccessResult::Byte(0x5a)));
     assert_only(&case, &by_carol(AccessResult::Byte(0)), "the byte 0x00");
     assert_only(&case, &by_carol(AccessResult::Faulted), "the access faulted");
-    let store = Operation::Store(StoreSpec {
+    let store = Operation::Victim(VictimOperation::Store(StoreSpec {
         victim: "carol".parse().unwrap(),
         place: Place::default(),
         fill: 1,
-    });
+    }));
     let case = trying(store, Outcome::Fails("EFAULT".parse().unwrap()));
     let refused = |errno| AccessResult::Refused(Refusal { errno, ..eio() });
     assert_passes(&case, &by_carol(refused(14)));
@@ -194,7 +203,7 @@ fn a_victims_access_has_a_value_or_an_errno() {
 #[test]
 fn a_step_that_must_succeed_and_does_not() {
     let mut case = case();
-    case.steps[0].action = Action::Operation(Operation::DropCaches);
+    case.steps[0].action = Action::Operation(Operation::System(SystemOperation::DropCaches));
     let mut evidence = truth();
     evidence.steps.truncate(0);
     evidence

@@ -4,7 +4,9 @@
 use super::truth::*;
 use crate::observe::evidence::{Access, AccessResult};
 use crate::observe::probes::signals_in_lines;
-use testcases::{BusCode, Bytes, DeadlySignal, Lsb, Place, SentSignal, SignalExpectation, VictimPlace};
+use testcases::{
+    BusCode, Bytes, DeadlySignal, Lsb, Place, SentSignal, SignalExpectation, VictimOperation, VictimPlace,
+};
 
 fn foretold(code: BusCode, times: &str) -> SignalExpectation {
     SignalExpectation {
@@ -149,7 +151,10 @@ fn touch(raises: SignalExpectation) -> Case {
         victim: "carol".parse().unwrap(),
         place: raises.at,
     };
-    trying(Operation::Touch(place), Outcome::Raises(raises))
+    trying(
+        Operation::Victim(VictimOperation::Touch(place)),
+        Outcome::Raises(raises),
+    )
 }
 
 fn faulted(signals: std::ops::Range<usize>, ended: Option<Ended>) -> Tried {

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a case does to files, mappings, mounts and the system: whatever has an ending that can be foretold.
+//! What is done to files.
 
-use std::collections::BTreeMap;
+mod table;
+mod text;
 
 use serde::Serialize;
 
-use super::{
-    AdviseSpec, Allocate, FileRange, Flush, Fragment, FromTo, LinkTarget, MountSpec, PolicySpec,
-    RangeToRange, ReadRange, RunSpec, SetFlags, SetSpec, SetXattr, StoreSpec, Sync, Truncate, VictimPlace,
-    WriteFile, WriteRange, XattrOf,
+use crate::model::{
+    Allocate, FileRange, Fragment, FromTo, LinkTarget, RangeToRange, ReadRange, SetFlags, SetXattr, Sync,
+    Truncate, WriteFile, WriteRange, XattrOf,
 };
-use crate::value::{FilePath, VictimName};
+use crate::value::FilePath;
 
-/// Something that is done, and ends. As a step it must succeed; in an expectation it is tried to see how it ends.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// Something that is done to files. What is known of each stands in `table.rs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Operation {
+pub enum FileOperation {
     /// Makes a file, fills it, and has it on the medium before the next step.
     WriteFile(WriteFile),
     /// Writes a part of a file that exists, with pwrite(2).
@@ -112,50 +112,4 @@ pub enum Operation {
         /// The file.
         file: FilePath,
     },
-    /// Has the kernel forget clean page cache, dentries and inodes (/proc/sys/vm/drop_caches, 3).
-    DropCaches,
-    /// Mounts the filesystem, which is not mounted.
-    Mount(MountSpec),
-    /// Unmounts the filesystem, which is mounted.
-    Unmount,
-    /// Changes the options of the mount.
-    Remount {
-        /// The options.
-        options: String,
-    },
-    /// Stops all writing to the filesystem (FIFREEZE).
-    Freeze,
-    /// Lets it go on (FITHAW).
-    Thaw,
-    /// Shuts the filesystem down on purpose (XFS_IOC_GOINGDOWN).
-    Shutdown {
-        /// What becomes of what is not on the medium yet.
-        flush: Flush,
-    },
-    /// Checks the unmounted filesystem with `xfs_repair -n`.
-    Repair,
-    /// Runs a shell command in the guest.
-    Run(RunSpec),
-    /// Sets kernel parameters of /proc/sys.
-    Sysctl {
-        /// Name, with dots, and value.
-        values: BTreeMap<String, String>,
-    },
-    /// Writes a text to a file of /sys, /proc or debugfs.
-    Set(SetSpec),
-    /// Has a victim read one byte through its mapping.
-    Touch(VictimPlace),
-    /// Has a victim write one byte through its mapping.
-    Store(StoreSpec),
-    /// Has a victim unmap one of its mappings.
-    Unmap {
-        /// The victim.
-        victim: VictimName,
-        /// Which of its mappings, counted from 0.
-        map: u32,
-    },
-    /// Changes the memory-failure policy of a victim, or of one of its threads.
-    Policy(PolicySpec),
-    /// Has a victim give advice on a part of its mapping (madvise(2)) that injects nothing.
-    Advise(AdviseSpec),
 }
