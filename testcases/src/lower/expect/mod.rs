@@ -11,7 +11,7 @@ use crate::document::{ENDINGS, ExpectDocument, OPERATIONS, STATE, SignalDocument
 use crate::model::{Expect, Lsb, Place, SignalExpectation};
 use crate::syntax::Node;
 use crate::value::Count;
-use outcome::outcome;
+use outcome::{Ends, outcome};
 use state::state;
 
 /// The expectation that a document writes: of the state, or of one operation.
@@ -59,8 +59,9 @@ pub(super) fn expectation(
                 found,
             )?;
             let document = expect.take_operation()?;
+            let ends = Ends::of(&document);
             let operation = operation(document, node.at(tried), Mode::Tried, found);
-            let outcome = outcome(expect, node, tried, found);
+            let outcome = outcome(expect, node, (tried, ends), found);
             Some(Expect::Operation {
                 operation: operation?,
                 outcome: outcome?,

@@ -6,43 +6,121 @@ use std::collections::BTreeSet;
 use super::signal;
 use super::state::lines;
 use crate::diagnostic::Diagnostic;
-use crate::document::{ContentsDocument, ENDINGS, Either, Ending, ExpectDocument, OtherContentsDocument};
+use crate::document::{
+    ContentsDocument, ENDINGS, Either, Ending, ExpectDocument, OperationDocument, OtherContentsDocument,
+};
 use crate::lower::keys::{just_one, misfits, present};
 use crate::model::{Contents, Lines, Outcome};
 use crate::syntax::Node;
 
-/// The endings that an operation can have, and how to write them.
-fn endings_of(tried: &str) -> (&'static [&'static str], &'static str) {
-    match tried {
-        "read" => (
-            &["error", "contains"],
-            "write either `error: EIO`, `error: none` or `contains: 0x5a`",
-        ),
-        "get-xattr" => (
-            &["error", "contains"],
-            "write either `error: ENODATA`, `error: none` or `contains: 0x5a`",
-        ),
-        "touch" => (
-            &["error", "value", "raises"],
-            "write `value: 0x5a`, `raises: { code: BUS_MCEERR_AR, at: 4KiB }`, or `error: none` for any byte",
-        ),
-        "store" => (
-            &["error", "raises"],
-            "write `error: none`, or `raises: { code: BUS_MCEERR_AR, at: 4KiB }`",
-        ),
-        "write" => (
-            &["error", "raises"],
-            "write `error: EIO`, `error: none`, or, of a victim's write, `raises: { code: BUS_MCEERR_AR, at: 4KiB }`",
-        ),
-        "run" | "repair" => (
-            &["status", "output"],
-            "write `status: 0`, `output: some text`, or both",
-        ),
-        "list" => (
-            &["error", "names"],
-            "write either `error: EIO`, `error: none` or `names: [a, b]`",
-        ),
-        _ => (&["error"], "write `error: EIO`, or `error: none` if it succeeds"),
+/// The ways in which operations end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ends {
+    /// With an errno, or with success.
+    Errno,
+    /// Likewise, or with what a part of a file holds.
+    Contents,
+    /// Likewise, or with what an attribute holds.
+    Attribute,
+    /// Likewise, or with the names in a directory.
+    Names,
+    /// Likewise, or with success and no block shared.
+    Shares,
+    /// Likewise, or, where a victim makes the call, with a signal.
+    Writes,
+    /// With a byte, or with a signal.
+    Loads,
+    /// With success, or with a signal.
+    Stores,
+    /// With an exit status and an output.
+    Exits,
+}
+
+impl Ends {
+    /// How an operation ends.
+    pub(super) fn of(operation: &OperationDocument) -> Self {
+        match operation {
+            OperationDocument::Read(_) => Self::Contents,
+            OperationDocument::GetXattr(_) => Self::Attribute,
+            OperationDocument::List(_) => Self::Names,
+            OperationDocument::Dedupe(_) => Self::Shares,
+            OperationDocument::Write(_) => Self::Writes,
+            OperationDocument::Touch(_) => Self::Loads,
+            OperationDocument::Store(_) => Self::Stores,
+            OperationDocument::Run(_) | OperationDocument::Repair(_) => Self::Exits,
+            OperationDocument::Create(_)
+            | OperationDocument::Mkdir(_)
+            | OperationDocument::Rmdir(_)
+            | OperationDocument::Symlink(_)
+            | OperationDocument::Readlink(_)
+            | OperationDocument::Rename(_)
+            | OperationDocument::Link(_)
+            | OperationDocument::Unlink(_)
+            | OperationDocument::Reflink(_)
+            | OperationDocument::Copy(_)
+            | OperationDocument::Allocate(_)
+            | OperationDocument::Punch(_)
+            | OperationDocument::Zero(_)
+            | OperationDocument::Collapse(_)
+            | OperationDocument::Insert(_)
+            | OperationDocument::Unshare(_)
+            | OperationDocument::Truncate(_)
+            | OperationDocument::Fragment(_)
+            | OperationDocument::Sync(_)
+            | OperationDocument::Stat(_)
+            | OperationDocument::SetXattr(_)
+            | OperationDocument::RemoveXattr(_)
+            | OperationDocument::SetFlags(_)
+            | OperationDocument::Open(_)
+            | OperationDocument::Close(_)
+            | OperationDocument::DropCaches(_)
+            | OperationDocument::Mount(_)
+            | OperationDocument::Unmount(_)
+            | OperationDocument::Remount(_)
+            | OperationDocument::Freeze(_)
+            | OperationDocument::Thaw(_)
+            | OperationDocument::Shutdown(_)
+            | OperationDocument::Sysctl(_)
+            | OperationDocument::Set(_)
+            | OperationDocument::Unmap(_)
+            | OperationDocument::Policy(_)
+            | OperationDocument::Advise(_) => Self::Errno,
+        }
+    }
+
+    /// The words for such endings, and how to write them.
+    fn words(self) -> (&'static [&'static str], &'static str) {
+        match self {
+            Self::Contents => (
+                &["error", "contains"],
+                "write either `error: EIO`, `error: none` or `contains: 0x5a`",
+            ),
+            Self::Attribute => (
+                &["error", "contains"],
+                "write either `error: ENODATA`, `error: none` or `contains: 0x5a`",
+            ),
+            Self::Loads => (
+                &["error", "value", "raises"],
+                "write `value: 0x5a`, `raises: { code: BUS_MCEERR_AR, at: 4KiB }`, or `error: none` for any byte",
+            ),
+            Self::Stores => (
+                &["error", "raises"],
+                "write `error: none`, or `raises: { code: BUS_MCEERR_AR, at: 4KiB }`",
+            ),
+            Self::Writes => (
+                &["error", "raises"],
+                "write `error: EIO`, `error: none`, or, of a victim's write, `raises: { code: BUS_MCEERR_AR, at: 4KiB }`",
+            ),
+            Self::Exits => (
+                &["status", "output"],
+                "write `status: 0`, `output: some text`, or both",
+            ),
+            Self::Names => (
+                &["error", "names"],
+                "write either `error: EIO`, `error: none` or `names: [a, b]`",
+            ),
+            Self::Errno | Self::Shares => (&["error"], "write `error: EIO`, or `error: none` if it succeeds"),
+        }
     }
 }
 
@@ -62,10 +140,10 @@ fn meant_for(ending: &str) -> &'static str {
 pub(super) fn outcome(
     mut expect: ExpectDocument,
     node: &Node,
-    tried: &str,
+    (tried, ends): (&str, Ends),
     found: &mut Vec<Diagnostic>,
 ) -> Option<Outcome> {
-    let (fitting, help) = endings_of(tried);
+    let (fitting, help) = ends.words();
     let before = found.len();
     for ending in present(node, ENDINGS) {
         if !fitting.contains(&ending) {
@@ -83,13 +161,13 @@ pub(super) fn outcome(
     if found.len() > before {
         return None;
     }
-    if fitting.contains(&"status") {
+    if ends == Ends::Exits {
         return command(expect, node, tried, help, found);
     }
     let ending = just_one(node, fitting, &format!("how `{tried}` ends"), help, found)?;
     match ending {
-        "error" => error(expect.error?, node, tried, help, found),
-        "contains" => contents(expect.contains.take()?, node.at(ending), tried, found).map(Outcome::Contains),
+        "error" => error(expect.error?, node, (tried, ends), help, found),
+        "contains" => contents(expect.contains.take()?, node.at(ending), ends, found).map(Outcome::Contains),
         "value" => expect.value.map(Outcome::Value),
         "raises" => signal(expect.raises.take()?, node.at(ending), found).map(Outcome::Raises),
         _ => names(expect.names.take()?, node, found),
@@ -99,7 +177,7 @@ pub(super) fn outcome(
 fn error(
     error: Ending,
     node: &Node,
-    tried: &str,
+    (tried, ends): (&str, Ends),
     help: &str,
     found: &mut Vec<Diagnostic>,
 ) -> Option<Outcome> {
@@ -111,7 +189,7 @@ fn error(
     };
     match error {
         Ending::Success => Some(Outcome::Succeeds),
-        Ending::Differs if tried == "dedupe" => Some(Outcome::Differs),
+        Ending::Differs if ends == Ends::Shares => Some(Outcome::Differs),
         Ending::Differs => {
             found.push(refuse(
                 format!("only `dedupe` finds that parts differ, and this is `{tried}`"),
@@ -119,7 +197,7 @@ fn error(
             ));
             None
         }
-        Ending::Error(_) if matches!(tried, "touch" | "store") => {
+        Ending::Error(_) if matches!(ends, Ends::Loads | Ends::Stores) => {
             found.push(refuse(
                 format!("a `{tried}` is an instruction, and gets no errno"),
                 "of a system call",
@@ -158,7 +236,7 @@ fn command(
 fn contents(
     ContentsDocument(document): ContentsDocument,
     node: &Node,
-    tried: &str,
+    ends: Ends,
     found: &mut Vec<Diagnostic>,
 ) -> Option<Contents> {
     let contents = match document {
@@ -183,7 +261,7 @@ fn contents(
             }
         }
     };
-    if tried == "get-xattr" && matches!(contents, Contents::File { .. }) {
+    if ends == Ends::Attribute && matches!(contents, Contents::File { .. }) {
         found.push(
             Diagnostic::new("an attribute is no part of a file")
                 .at(node.handle.clone(), "compared with a file")
