@@ -281,6 +281,38 @@ pub enum Order {
     },
 }
 
+/// What an order changes of which victims and mappings there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing.
+    Nothing,
+    /// This mapping is gone once it is done.
+    Unmaps(usize),
+    /// There is a victim more.
+    Forks,
+}
+
+impl Order {
+    /// What it changes of which victims and mappings there are.
+    pub const fn change(&self) -> Change {
+        match self {
+            Self::Unmap { mapping } => Change::Unmaps(*mapping),
+            Self::Fork { .. } => Change::Forks,
+            Self::Touch(_)
+            | Self::Spin { .. }
+            | Self::StopSpinning
+            | Self::Advise { .. }
+            | Self::SetPolicy { .. }
+            | Self::SetDisposition(_)
+            | Self::Read { .. }
+            | Self::ReadInto { .. }
+            | Self::WriteFrom { .. }
+            | Self::Pin { .. }
+            | Self::Unpin => Change::Nothing,
+        }
+    }
+}
+
 /// madvise(2)'s advice (`<asm-generic/mman-common.h>`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

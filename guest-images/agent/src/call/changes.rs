@@ -223,6 +223,9 @@ pub struct FlagChange {
 }
 
 calls! {
+    /// What is done to files.
+    enum ChangeCall;
+
     /// Changes something about files.
     ChangeFile("change-file") -> Outcome<()> {
         /// What.

@@ -124,6 +124,9 @@ pub enum WhyInCore {
 }
 
 calls! {
+    /// What decides what an error will do.
+    enum FactsCall;
+
     /// What will decide what an error in these pages does?
     AskFacts("ask-facts") -> Facts {
         /// The mount point.

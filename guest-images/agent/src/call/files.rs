@@ -154,6 +154,9 @@ pub enum Deduped {
 }
 
 calls! {
+    /// What is asked of files.
+    enum FileCall;
+
     /// Reads with pread(2) and says what was there.
     ReadAt("read-at") -> Outcome<Contents> {
         /// The file.

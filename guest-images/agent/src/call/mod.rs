@@ -8,7 +8,7 @@
 mod changes;
 mod facts;
 mod files;
-mod inject;
+mod kernel_files;
 mod mounts;
 mod observe;
 mod victims;
@@ -16,7 +16,7 @@ mod victims;
 pub use changes::*;
 pub use facts::*;
 pub use files::*;
-pub use inject::*;
+pub use kernel_files::*;
 pub use mounts::*;
 pub use observe::*;
 pub use victims::*;
@@ -25,8 +25,8 @@ use crate::victim::Ended;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// A request and the type of its answer.
-pub trait Call: Serialize + DeserializeOwned {
+/// A request and the type of its answer. It is one of [`AnyCall`], so that the guest knows it.
+pub trait Call: Serialize + DeserializeOwned + Into<AnyCall> {
     /// The name on the wire.
     const NAME: &'static str;
     /// What comes back.
@@ -80,8 +80,12 @@ pub struct Refusal {
     pub errno: i32,
 }
 
+/// Declares calls, and the enum of them, which the guest matches on: one that it does not answer does not compile.
 macro_rules! calls {
-    ($($(#[$doc:meta])* $name:ident($wire:literal) -> $answer:ty { $($(#[$field_doc:meta])* $field:ident: $kind:ty),* $(,)? })*) => {
+    (
+        $(#[$enum_doc:meta])* enum $calls:ident;
+        $($(#[$doc:meta])* $name:ident($wire:literal) -> $answer:ty { $($(#[$field_doc:meta])* $field:ident: $kind:ty),* $(,)? })*
+    ) => {
         $(
             $(#[$doc])*
             #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -92,13 +96,94 @@ macro_rules! calls {
                 const NAME: &'static str = $wire;
                 type Answer = $answer;
             }
+
+            impl From<$name> for $crate::call::AnyCall {
+                fn from(call: $name) -> Self {
+                    $calls::$name(call).into()
+                }
+            }
         )*
+
+        $(#[$enum_doc])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum $calls { $($(#[$doc])* $name($name)),* }
+
+        impl $calls {
+            #[cfg(test)]
+            pub(super) const NAMES: &'static [&'static str] = &[$($wire),*];
+
+            /// The call of this name, if it is one of these.
+            pub(super) fn read(name: &str, arguments: &serde_json::Value) -> Option<serde_json::Result<Self>> {
+                match name {
+                    $($wire => Some($name::deserialize(arguments).map(Self::$name)),)*
+                    _ => None,
+                }
+            }
+        }
     };
 }
 // The folder's files declare theirs by it.
 use calls;
 
+/// Makes the enum of all calls out of those of the folder's files.
+macro_rules! all {
+    ($($group:ident($calls:ident)),* $(,)?) => {
+        /// Everything that the guest can be asked.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum AnyCall {
+            $(
+                #[doc = concat!("One of [`", stringify!($calls), "`].")]
+                $group($calls),
+            )*
+        }
+
+        $(
+            impl From<$calls> for AnyCall {
+                fn from(call: $calls) -> Self {
+                    Self::$group(call)
+                }
+            }
+        )*
+
+        impl AnyCall {
+            #[cfg(test)]
+            const NAMES: &'static [&'static [&'static str]] = &[$($calls::NAMES),*];
+
+            /// The call of this name, if there is one.
+            fn named(name: &str, arguments: &serde_json::Value) -> Option<serde_json::Result<Self>> {
+                None
+                    $(.or_else(|| Some($calls::read(name, arguments)?.map(Self::from))))*
+            }
+        }
+    };
+}
+
+all! {
+    Guest(GuestCall),
+    Change(ChangeCall),
+    Facts(FactsCall),
+    File(FileCall),
+    KernelFile(KernelFileCall),
+    Mount(MountCall),
+    Observe(ObserveCall),
+    Victim(VictimCall),
+}
+
+impl AnyCall {
+    /// What a request asks. Fails when there is no such call, or its arguments are others.
+    pub fn read(request: &Request) -> Result<Self, Failure> {
+        let name = &request.call;
+        let failure = |what| Failure { what };
+        Self::named(name, &request.arguments)
+            .ok_or_else(|| failure(format!("there is no call {name:?}")))?
+            .map_err(|error| failure(format!("arguments of {name}: {error}")))
+    }
+}
+
 calls! {
+    /// What concerns the guest as a whole.
+    enum GuestCall;
+
     /// Who are you?
     Hello("hello") -> Welcome {}
 
@@ -156,6 +241,38 @@ pub struct RunResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_call_has_a_name_of_its_own() {
+        let names = AnyCall::NAMES.concat();
+        let different: BTreeSet<_> = names.iter().collect();
+        assert_eq!(different.len(), names.len(), "{names:?}");
+        assert!(different.contains(&Hello::NAME));
+    }
+
+    #[test]
+    fn a_request_is_read_as_the_call_that_it_is() {
+        let request = |call: &str, arguments: &str| Request {
+            id: 1,
+            call: call.to_owned(),
+            arguments: serde_json::from_str(arguments).unwrap(),
+        };
+        let path = "/mnt/a".to_owned();
+        assert_eq!(
+            AnyCall::read(&request("read-link", r#"{"path":"/mnt/a"}"#)),
+            Ok(ReadLink { path }.into())
+        );
+        let failed = |request| AnyCall::read(&request).unwrap_err().what;
+        assert_eq!(
+            failed(request("exchange", "{}")),
+            r#"there is no call "exchange""#
+        );
+        assert_eq!(
+            failed(request("read-link", "{}")),
+            "arguments of read-link: missing field `path`"
+        );
+    }
 
     #[test]
     fn an_outcome_keeps_the_errno_apart_from_a_failure() {

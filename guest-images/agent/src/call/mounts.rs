@@ -206,6 +206,9 @@ pub struct QuotaInodes {
 }
 
 calls! {
+    /// What is done to mounts, and asked of them.
+    enum MountCall;
+
     /// mount(2).
     Mount("mount") -> Outcome<()> {
         /// The device, `/dev/pmem0`.

@@ -280,6 +280,9 @@ pub struct FileError {
 }
 
 calls! {
+    /// What there is to see.
+    enum ObserveCall;
+
     /// Which NVDIMMs there are, by rising address. The kernel's numbers need not follow that order.
     AskRegions("ask-regions") -> Vec<Region> {}
 

@@ -131,6 +131,9 @@ pub struct PageEntry {
 }
 
 calls! {
+    /// What is done to victims, and asked of them.
+    enum VictimCall;
+
     /// Starts a victim; answered when it has mapped and touched everything, or cannot.
     StartVictim("start-victim") -> VictimStarted {
         /// What it is to be.

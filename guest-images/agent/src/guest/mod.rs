@@ -11,7 +11,7 @@ pub(crate) mod facts;
 pub(crate) mod features;
 pub(crate) mod files;
 pub(crate) mod init;
-pub(crate) mod inject;
+pub(crate) mod kernel_files;
 pub(crate) mod kmsg;
 pub(crate) mod mounts;
 pub(crate) mod pages;

@@ -2,21 +2,21 @@
 //! The subcommand `serve`: answers requests, each in a thread of its own.
 
 use super::change::Held;
-use super::error::{Doing, failure, outcome};
+use super::error::{Doing, outcome};
 use super::tracefs::Trace;
 use super::victims::Victims;
 use super::watch::Watchers;
 use super::{
-    accounts, change, cpus, facts, features, files, init, inject, kmsg, mounts, pmem, regions, resolve, run,
-    space, sys,
+    accounts, change, cpus, facts, features, files, init, kernel_files, kmsg, mounts, pmem, regions, resolve,
+    run, space, sys,
 };
 use guest_agent::call::{
-    AskAccounts, AskBlockDevice, AskExtents, AskFacts, AskFlags, AskLacking, AskMount, AskPageFlags, AskPmem,
-    AskQuota, AskRegions, AskVictim, AwaitHandled, Call, ChangeFile, ChangeMount, CopyRange, Dedupe, Failure,
-    ForkVictim, GetXattr, Hello, MarkLog, MarkTrace, Mount, OrderVictim, ReadAt, ReadDirectory,
-    ReadKernelFile, ReadLink, ReadLog, ReadTrace, ReadWatch, ReleaseVictim, Request, Resolve, Response,
-    Resumed, Run, SpaceMap, StartTrace, StartVictim, StartWatch, Stat, StopWatch, Unmount, VisitCpus,
-    Welcome, WriteKernelFile,
+    AnyCall, AskAccounts, AskBlockDevice, AskExtents, AskFlags, AskLacking, AskMount, AskPageFlags, AskPmem,
+    AskQuota, AskRegions, AskVictim, Call, ChangeCall, ChangeFile, ChangeMount, CopyRange, Dedupe, FactsCall,
+    Failure, FileCall, ForkVictim, GetXattr, GuestCall, Hello, KernelFileCall, MarkLog, MarkTrace, MountCall,
+    ObserveCall, OrderVictim, ReadDirectory, ReadKernelFile, ReadLink, ReadLog, ReadTrace, ReleaseVictim,
+    Request, Response, Resumed, Run, SpaceMap, StartTrace, StartVictim, StartWatch, Stat, StopWatch, Unmount,
+    VictimCall, VisitCpus, Welcome, WriteKernelFile,
 };
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
@@ -87,146 +87,167 @@ fn say(answers: &Mutex<TcpStream>, response: &Response) -> Result<(), Failure> {
 }
 
 fn served<C: Call>(
-    request: &Request,
+    call: C,
     serve: impl FnOnce(C) -> Result<C::Answer, Failure>,
 ) -> Result<serde_json::Value, Failure> {
-    let call = C::deserialize(&request.arguments).doing(format_args!("arguments of {}", C::NAME))?;
     serde_json::to_value(serve(call)?).doing(format_args!("answer of {}", C::NAME))
 }
 
 impl Guest {
     fn answer(&self, request: &Request) -> Result<serde_json::Value, Failure> {
-        self.about_files(request)
-            .or_else(|| self.about_victims(request))
-            .or_else(|| self.about_observation(request))
-            .or_else(|| Self::about_the_guest(request))
-            .unwrap_or_else(|| Err(failure(format_args!("there is no call {:?}", request.call))))
+        match AnyCall::read(request)? {
+            AnyCall::Guest(call) => about_the_guest(call),
+            AnyCall::Change(call) => self.about_changes(call),
+            AnyCall::Facts(call) => self.about_facts(call),
+            AnyCall::File(call) => about_files(call),
+            AnyCall::KernelFile(call) => on_kernel_file(call),
+            AnyCall::Mount(call) => self.about_mounts(call),
+            AnyCall::Observe(call) => self.about_observation(call),
+            AnyCall::Victim(call) => self.about_victims(call),
+        }
     }
 
-    /// `None` when it is another kind of request; so for all of these.
-    fn about_files(&self, request: &Request) -> Option<Result<serde_json::Value, Failure>> {
-        Some(match request.call.as_str() {
-            ChangeFile::NAME => served(request, |ChangeFile { change }| {
+    fn about_changes(&self, call: ChangeCall) -> Result<serde_json::Value, Failure> {
+        match call {
+            ChangeCall::ChangeFile(call) => served(call, |ChangeFile { change }| {
                 outcome(change::carry_out(&change, &self.held))
             }),
-            ReadAt::NAME => served(request, |call: ReadAt| {
-                outcome(files::read(
-                    &call.path,
-                    call.offset,
-                    call.length,
-                    call.direct,
-                    call.checksum,
-                ))
+        }
+    }
+
+    fn about_facts(&self, call: FactsCall) -> Result<serde_json::Value, Failure> {
+        match call {
+            FactsCall::AskFacts(call) => served(call, |call| {
+                facts::gather(&call, &self.victims, &self.held, &self.trace)
             }),
-            Stat::NAME => served(request, |Stat { path, follow }| {
-                outcome(files::status(&path, follow))
-            }),
-            AskFlags::NAME => served(request, |AskFlags { path }| outcome(files::flags(&path))),
-            AskExtents::NAME => served(request, |AskExtents { path, sync }| {
-                outcome(files::extents(&path, sync))
-            }),
-            ReadLink::NAME => served(request, |ReadLink { path }| outcome(files::target(&path))),
-            ReadDirectory::NAME => served(request, |ReadDirectory { path }| outcome(files::names(&path))),
-            GetXattr::NAME => served(request, |GetXattr { path, name }| {
-                outcome(files::xattr(&path, &name))
-            }),
-            Dedupe::NAME => served(request, |Dedupe { ranges }| outcome(files::dedupe(&ranges))),
-            CopyRange::NAME => served(request, |CopyRange { ranges }| outcome(files::copy(&ranges))),
-            Resolve::NAME => served(request, |call: Resolve| {
-                resolve::resolve(&call.path, call.offset, call.cross_check)
-            }),
-            Mount::NAME => served(request, |call: Mount| outcome(mounts::mount(&call)?)),
-            Unmount::NAME => served(request, |Unmount { at }| outcome(mounts::unmount(&at))),
-            ChangeMount::NAME => served(request, |ChangeMount { at, change }| {
+        }
+    }
+
+    fn about_mounts(&self, call: MountCall) -> Result<serde_json::Value, Failure> {
+        match call {
+            MountCall::Mount(call) => served(call, |call| outcome(mounts::mount(&call)?)),
+            MountCall::Unmount(call) => served(call, |Unmount { at }| outcome(mounts::unmount(&at))),
+            MountCall::ChangeMount(call) => served(call, |ChangeMount { at, change }| {
                 outcome(mounts::change(&at, &change))
             }),
-            AskBlockDevice::NAME => served(request, |AskBlockDevice { path }| {
+            MountCall::AskBlockDevice(call) => served(call, |AskBlockDevice { path }| {
                 outcome(mounts::block_device(&path))
             }),
-            AskMount::NAME => served(request, |AskMount { at, device }| {
+            MountCall::AskMount(call) => served(call, |AskMount { at, device }| {
                 let others = |number| facts::ways_in(&self.victims, &self.held, number);
                 mounts::state(&at, device.as_ref(), others).map(|seen| seen.state)
             }),
-            SpaceMap::NAME => served(request, |SpaceMap { at }| outcome(space::map(&at))),
-            AskQuota::NAME => served(request, |AskQuota { device }| outcome(mounts::quota(&device))),
-            WriteKernelFile::NAME => served(request, |WriteKernelFile { path, text }| {
-                outcome(inject::write(&path, &text))
-            }),
-            ReadKernelFile::NAME => served(request, |ReadKernelFile { path }| outcome(inject::read(&path))),
-            _ => return None,
-        })
+            MountCall::SpaceMap(call) => served(call, |SpaceMap { at }| outcome(space::map(&at))),
+            MountCall::AskQuota(call) => served(call, |AskQuota { device }| outcome(mounts::quota(&device))),
+        }
     }
 
-    fn about_victims(&self, request: &Request) -> Option<Result<serde_json::Value, Failure>> {
-        Some(match request.call.as_str() {
-            StartVictim::NAME => served(request, |StartVictim { spec }| self.victims.start(&spec)),
-            ForkVictim::NAME => served(request, |ForkVictim { name, child }| {
-                self.victims.fork(&name, &child)
-            }),
-            OrderVictim::NAME => served(request, |OrderVictim { name, order }| {
-                self.victims.order(&name, order)
-            }),
-            AskVictim::NAME => served(request, |AskVictim { name, pages }| {
-                self.victims.ask(&name, &pages, &self.trace)
-            }),
-            ReleaseVictim::NAME => served(request, |ReleaseVictim { name }| {
-                self.victims.release(&name, &self.trace)
-            }),
-            AskFacts::NAME => served(request, |call: AskFacts| {
-                facts::gather(&call, &self.victims, &self.held, &self.trace)
-            }),
-            _ => return None,
-        })
-    }
-
-    fn about_observation(&self, request: &Request) -> Option<Result<serde_json::Value, Failure>> {
-        Some(match request.call.as_str() {
-            AskRegions::NAME => served(request, |AskRegions {}| regions::ask()),
-            AskPmem::NAME => served(request, |AskPmem { device }| pmem::ask(&device)),
-            AskAccounts::NAME => served(request, |AskAccounts {}| accounts::ask()),
-            AskPageFlags::NAME => served(request, |AskPageFlags { pfns }| accounts::flags(&pfns)),
-            StartTrace::NAME => served(request, |StartTrace { kprobes, events }| {
+    fn about_observation(&self, call: ObserveCall) -> Result<serde_json::Value, Failure> {
+        match call {
+            ObserveCall::AskRegions(call) => served(call, |AskRegions {}| regions::ask()),
+            ObserveCall::AskPmem(call) => served(call, |AskPmem { device }| pmem::ask(&device)),
+            ObserveCall::AskAccounts(call) => served(call, |AskAccounts {}| accounts::ask()),
+            ObserveCall::AskPageFlags(call) => served(call, |AskPageFlags { pfns }| accounts::flags(&pfns)),
+            ObserveCall::StartTrace(call) => served(call, |StartTrace { kprobes, events }| {
                 self.trace.start(&kprobes, &events)
             }),
-            MarkTrace::NAME => served(request, |MarkTrace {}| self.trace.mark()),
-            ReadTrace::NAME => served(request, |ReadTrace { since }| self.trace.read(since)),
-            AwaitHandled::NAME => served(request, |call: AwaitHandled| {
+            ObserveCall::MarkTrace(call) => served(call, |MarkTrace {}| self.trace.mark()),
+            ObserveCall::ReadTrace(call) => served(call, |ReadTrace { since }| self.trace.read(since)),
+            ObserveCall::AwaitHandled(call) => served(call, |call| {
                 let patience = Duration::from_millis(call.deadline_ms);
                 self.trace
                     .await_handled(call.since, &call.enter, &call.leave, call.address, patience)
             }),
-            MarkLog::NAME => served(request, |MarkLog {}| kmsg::next_sequence()),
-            ReadLog::NAME => served(request, |ReadLog { since }| kmsg::read_from(since)),
-            StartWatch::NAME => served(request, |StartWatch { watcher, at }| {
+            ObserveCall::MarkLog(call) => served(call, |MarkLog {}| kmsg::next_sequence()),
+            ObserveCall::ReadLog(call) => served(call, |ReadLog { since }| kmsg::read_from(since)),
+            ObserveCall::StartWatch(call) => served(call, |StartWatch { watcher, at }| {
                 outcome(self.watchers.start(watcher, &at))
             }),
-            ReadWatch::NAME => served(request, |call: ReadWatch| {
+            ObserveCall::ReadWatch(call) => served(call, |call| {
                 let patience = Duration::from_millis(call.deadline_ms);
                 self.watchers.read(call.watcher, call.at_least, patience)
             }),
-            StopWatch::NAME => served(request, |StopWatch { watcher }| {
+            ObserveCall::StopWatch(call) => served(call, |StopWatch { watcher }| {
                 self.watchers.stop(watcher);
                 Ok(())
             }),
-            _ => return None,
-        })
+        }
     }
 
-    fn about_the_guest(request: &Request) -> Option<Result<serde_json::Value, Failure>> {
-        Some(match request.call.as_str() {
-            Hello::NAME => served(request, |Hello {}| hello()),
-            Resumed::NAME => served(request, |Resumed { unix_nanos, seed }| {
-                sys::set_clock(Duration::from_nanos(unix_nanos)).doing("clock_settime")?;
-                stir(&seed)?;
-                hello()
+    fn about_victims(&self, call: VictimCall) -> Result<serde_json::Value, Failure> {
+        match call {
+            VictimCall::StartVictim(call) => served(call, |StartVictim { spec }| self.victims.start(&spec)),
+            VictimCall::ForkVictim(call) => served(call, |ForkVictim { name, child }| {
+                self.victims.fork(&name, &child)
             }),
-            AskLacking::NAME => served(request, |AskLacking {}| features::lacking()),
-            VisitCpus::NAME => served(request, |VisitCpus {}| cpus::visit_all()),
-            Run::NAME => served(request, |Run { argv, deadline_ms }| {
-                run::run(&argv, deadline_ms.map(Duration::from_millis))
+            VictimCall::OrderVictim(call) => served(call, |OrderVictim { name, order }| {
+                self.victims.order(&name, order)
             }),
-            _ => return None,
-        })
+            VictimCall::AskVictim(call) => served(call, |AskVictim { name, pages }| {
+                self.victims.ask(&name, &pages, &self.trace)
+            }),
+            VictimCall::ReleaseVictim(call) => served(call, |ReleaseVictim { name }| {
+                self.victims.release(&name, &self.trace)
+            }),
+        }
+    }
+}
+
+fn about_files(call: FileCall) -> Result<serde_json::Value, Failure> {
+    match call {
+        FileCall::ReadAt(call) => served(call, |call| {
+            outcome(files::read(
+                &call.path,
+                call.offset,
+                call.length,
+                call.direct,
+                call.checksum,
+            ))
+        }),
+        FileCall::Stat(call) => served(call, |Stat { path, follow }| {
+            outcome(files::status(&path, follow))
+        }),
+        FileCall::AskFlags(call) => served(call, |AskFlags { path }| outcome(files::flags(&path))),
+        FileCall::AskExtents(call) => served(call, |AskExtents { path, sync }| {
+            outcome(files::extents(&path, sync))
+        }),
+        FileCall::ReadLink(call) => served(call, |ReadLink { path }| outcome(files::target(&path))),
+        FileCall::ReadDirectory(call) => served(call, |ReadDirectory { path }| outcome(files::names(&path))),
+        FileCall::GetXattr(call) => served(call, |GetXattr { path, name }| {
+            outcome(files::xattr(&path, &name))
+        }),
+        FileCall::Dedupe(call) => served(call, |Dedupe { ranges }| outcome(files::dedupe(&ranges))),
+        FileCall::CopyRange(call) => served(call, |CopyRange { ranges }| outcome(files::copy(&ranges))),
+        FileCall::Resolve(call) => served(call, |call| {
+            resolve::resolve(&call.path, call.offset, call.cross_check)
+        }),
+    }
+}
+
+fn on_kernel_file(call: KernelFileCall) -> Result<serde_json::Value, Failure> {
+    match call {
+        KernelFileCall::WriteKernelFile(call) => served(call, |WriteKernelFile { path, text }| {
+            outcome(kernel_files::write(&path, &text))
+        }),
+        KernelFileCall::ReadKernelFile(call) => {
+            served(call, |ReadKernelFile { path }| outcome(kernel_files::read(&path)))
+        }
+    }
+}
+
+fn about_the_guest(call: GuestCall) -> Result<serde_json::Value, Failure> {
+    match call {
+        GuestCall::Hello(call) => served(call, |Hello {}| hello()),
+        GuestCall::Resumed(call) => served(call, |Resumed { unix_nanos, seed }| {
+            sys::set_clock(Duration::from_nanos(unix_nanos)).doing("clock_settime")?;
+            stir(&seed)?;
+            hello()
+        }),
+        GuestCall::AskLacking(call) => served(call, |AskLacking {}| features::lacking()),
+        GuestCall::Run(call) => served(call, |Run { argv, deadline_ms }| {
+            run::run(&argv, deadline_ms.map(Duration::from_millis))
+        }),
+        GuestCall::VisitCpus(call) => served(call, |VisitCpus {}| cpus::visit_all()),
     }
 }
 

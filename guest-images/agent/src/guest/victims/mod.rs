@@ -9,7 +9,7 @@ pub(crate) use one::Victim;
 use super::error::{Doing, failure};
 use super::tracefs::Trace;
 use guest_agent::call::{Failure, Obeyed, VictimFacts, VictimForked, VictimStarted, VictimState};
-use guest_agent::victim::{Order, Reply, Spot, VictimSpec};
+use guest_agent::victim::{Change, Order, Reply, Spot, VictimSpec};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -113,7 +113,7 @@ impl Victims {
 
     /// Has one carry an order out.
     pub(crate) fn order(&self, name: &str, order: Order) -> Result<Obeyed, Failure> {
-        if let Order::Fork { .. } = order {
+        if order.change() == Change::Forks {
             return Err(failure("a victim forks by the call for that"));
         }
         self.find(name)?.order(order)

@@ -6,7 +6,7 @@ use super::super::{pages, sys, tracefs::Trace};
 use super::heard::Heard;
 use super::locked;
 use guest_agent::call::{Failure, Obeyed, PageState, VictimStarted, VictimState};
-use guest_agent::victim::{Command, Ended, Mapped, Order, Reply, Report, Spot, VictimSpec};
+use guest_agent::victim::{Change, Command, Ended, Mapped, Order, Reply, Report, Spot, VictimSpec};
 use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -134,17 +134,14 @@ impl Victim {
     /// Has it carry an order out.
     pub(super) fn order(&self, order: Order) -> Result<Obeyed, Failure> {
         let before = locked(&self.heard).signals.len();
-        let unmapped = match order {
-            Order::Unmap { mapping } => Some(mapping),
-            _ => None,
-        };
+        let change = order.change();
         let sent = self.send(|number| Command::Obey { number, order })?;
         let mut heard = self.wait(|heard| {
             heard.ended.is_some() || sent.is_none_or(|number| heard.replies.contains_key(&number))
         });
         heard.sound()?;
         let reply = sent.and_then(|number| heard.replies.remove(&number));
-        if let (Some((Reply::Done, _)), Some(mapping)) = (&reply, unmapped) {
+        if let (Some((Reply::Done, _)), Change::Unmaps(mapping)) = (&reply, change) {
             heard.forget_mapping(mapping);
         }
         let after = reply.as_ref().map_or(heard.signals.len(), |(_, count)| *count);

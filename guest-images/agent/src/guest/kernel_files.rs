@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Memory errors by the kernel's own test files, and its knobs.
+//! Writing and reading the kernel's own files.
 
 use super::error::{Call, Tried};
 use std::fs::{self, OpenOptions};
