@@ -6,6 +6,9 @@
     reason = "a test's helper functions fail like the test itself"
 )]
 
+#[path = "tidy/matches.rs"]
+mod matches;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -300,6 +303,25 @@ fn sources_are_licensed_finished_and_of_a_size_to_hold_in_mind() {
                 list.push(format!("{shown}:{}: unfinished: {}", number + 1, line.trim()));
             }
         }
+    }
+    faults(&list);
+}
+
+#[test]
+fn whoever_adds_an_operation_or_a_call_is_asked_for_each_place() {
+    let is_source = |path: &Path| {
+        path.extension().is_some_and(|extension| extension == "rs")
+            && !path.components().any(|part| part.as_os_str() == "tests")
+            && path.file_name().is_some_and(|name| name != "tests.rs")
+    };
+    let mut list = Vec::new();
+    for (path, text) in files().into_iter().filter(|(path, _)| is_source(path)) {
+        let faults = matches::faults(&text);
+        list.extend(
+            faults
+                .into_iter()
+                .map(|(line, what)| format!("{}:{line}: {what}; name each kind, in a match", path.display())),
+        );
     }
     faults(&list);
 }
