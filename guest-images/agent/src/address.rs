@@ -125,6 +125,19 @@ impl GuestPhysical {
     }
 }
 
+/// Where a byte of a file lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resolved {
+    /// There.
+    At(Resolution),
+    /// Nowhere: FIEMAP has no extent for it. It lies in a hole, or beyond the end of the file.
+    Nowhere {
+        /// The file's size, in bytes.
+        size: u64,
+    },
+}
+
 /// One byte of a file, followed down as far as its filesystem knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolution {

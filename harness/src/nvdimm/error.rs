@@ -6,7 +6,7 @@ use guest_agent::address::{DeviceOffset, FileOffset, FsOffset, GuestPhysical};
 use guest_agent::call::Refusal;
 use guest_agent::victim::Ended;
 use machine::guest::agent::CallError;
-use testcases::PageSize;
+use testcases::{Bytes, PageSize};
 
 /// What goes wrong with the NVDIMMs before or beside a case's own steps.
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +136,16 @@ pub enum NvdimmError {
         /// The place.
         at: FsOffset,
     },
+    /// A byte of a file that has no block.
+    #[error("{}", nowhere(.path, *.offset, *.size))]
+    Nowhere {
+        /// The file.
+        path: String,
+        /// The byte.
+        offset: Bytes,
+        /// The file's size.
+        size: Bytes,
+    },
     /// A device that this template does not have.
     #[error("this template has no {0}")]
     NoPart(Part),
@@ -147,4 +157,38 @@ pub enum NvdimmError {
         /// The place.
         at: DeviceOffset,
     },
+}
+
+/// Why a byte of a file lies nowhere, and what to do about it.
+fn nowhere(path: &str, offset: Bytes, size: Bytes) -> String {
+    if offset >= size {
+        format!("{path} ends at {size}, so that nothing lies at {offset}; aim at a byte before its end")
+    } else {
+        format!(
+            "{path} has a hole at {offset}: nothing was written there, or what was has been cut out, so there is no block that could \
+             be hit; write there before, or have a victim touch the place first, and aim at what she has there then"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hole_is_told_from_the_end_of_a_file() {
+        let at = |offset, size| {
+            NvdimmError::Nowhere {
+                path: "/mnt/a".to_owned(),
+                offset: Bytes(offset),
+                size: Bytes(size),
+            }
+            .to_string()
+        };
+        let hole = at(8 << 10, 64 << 10);
+        assert!(hole.starts_with("/mnt/a has a hole at 8KiB: "), "{hole}");
+        assert!(hole.contains("write there before"), "{hole}");
+        let end = at(64 << 10, 64 << 10);
+        assert!(end.starts_with("/mnt/a ends at 64KiB, "), "{end}");
+    }
 }

@@ -3,9 +3,10 @@
 
 use super::stack::{Part, Place, Stack};
 use super::{NvdimmError, QUESTION};
-use guest_agent::address::{FileOffset, FsOffset};
+use guest_agent::address::{FileOffset, FsOffset, Resolved};
 use guest_agent::call::{AskPmem, BadMemory, Outcome, Resolve};
 use machine::guest::agent::Agent;
+use testcases::Bytes;
 
 /// Where a byte of a file was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +33,14 @@ pub async fn resolve(
         cross_check,
     };
     let found = match agent.call(call, QUESTION).await? {
-        Outcome::Done(found) => found,
+        Outcome::Done(Resolved::At(found)) => found,
+        Outcome::Done(Resolved::Nowhere { size }) => {
+            return Err(NvdimmError::Nowhere {
+                path: path.to_owned(),
+                offset: Bytes(offset.0),
+                size: Bytes(size),
+            });
+        }
         Outcome::Refused(refusal) => {
             return Err(NvdimmError::Unresolved {
                 path: path.to_owned(),

@@ -191,8 +191,18 @@ impl Scene<'_> {
             pages: vec![spot(place)],
         };
         let state = self.call(call).await?;
-        if let Some(physical) = state.pages.first().and_then(|page| page.entry.physical) {
-            return Ok(self.memory().of_physical(physical));
+        match state.pages.first() {
+            Some(page) => {
+                if let Some(physical) = page.entry.physical {
+                    return Ok(self.memory().of_physical(physical));
+                }
+            }
+            None if state.ended.is_none() => {
+                return Err(Trouble::NotThere(format!(
+                    "{name} has nothing mapped at {place}: her mapping ends before it, or she has given it up"
+                )));
+            }
+            None => {}
         }
         let not_there = || Trouble::NotThere(format!("{name} has nothing mapped at {place}"));
         let victim = self.victims.get(name).ok_or_else(not_there)?;
@@ -203,7 +213,13 @@ impl Scene<'_> {
             Mapped::File(file) => {
                 let space = self.space().await?;
                 self.place_of_byte(space.as_ref(), &file, FileOffset(byte))
-                    .await?
+                    .await
+                    .map_err(|trouble| match trouble {
+                        Trouble::NotThere(why) => {
+                            Trouble::NotThere(format!("{name} has no page present at {place}, and {why}"))
+                        }
+                        other => other,
+                    })?
             }
             Mapped::Device(CharacterDevice::Dax) => (Device::Data, FsOffset(byte)),
         };

@@ -313,10 +313,7 @@ impl<'a> Scene<'a> {
     async fn lost(&self, error: &CallError) -> End {
         match self.guest.ended(true).await {
             Some(death) => dead(&death),
-            None => End::Lost(format!(
-                "{error}; {}",
-                last_words(&self.guest.console_tail(LOOKED_AT))
-            )),
+            None => End::Lost(of_call(error, &self.guest.console_tail(LOOKED_AT))),
         }
     }
 }
@@ -330,20 +327,36 @@ const SHOWN: usize = 12;
 const BUSY: &str = "its kernel has not died: the guest is stuck, or too busy with what the case has started; let the case start \
                     less, or try again with `--jobs 1`";
 
-/// What the console says of a guest that does not answer: that its memory was full, or its last lines.
-fn last_words(console: &[String]) -> String {
+/// A call without the answer that was wanted. A guest whose agent has answered is not stuck.
+fn of_call(error: &CallError, console: &[String]) -> String {
+    let answered = match error {
+        CallError::Failed { .. } | CallError::Language { .. } => true,
+        CallError::Deadline { .. } | CallError::Closed { .. } => false,
+    };
+    match memory_is_full(console) {
+        Some(full) => format!("{error}; {full}"),
+        None if answered => error.to_string(),
+        None => format!("{error}; {}", last_words(console)),
+    }
+}
+
+/// What the console says of a guest whose memory was full.
+fn memory_is_full(console: &[String]) -> Option<String> {
     // mm/oom_kill.c:__oom_kill_process
     let killed = console
         .iter()
         .filter(|line| line.contains("Out of memory: Killed process"));
-    if let Some(last) = killed.clone().next_back() {
-        return format!(
-            "the guest's memory is full, and the kernel has killed {} of its processes for it, the last one here: `{}`; what the \
-             case runs has taken it, so let it take less",
-            killed.count(),
-            last.trim()
-        );
-    }
+    let last = killed.clone().next_back()?;
+    Some(format!(
+        "the guest's memory is full, and the kernel has killed {} of its processes for it, the last one here: `{}`; what the \
+         case runs has taken it, so let it take less",
+        killed.count(),
+        last.trim()
+    ))
+}
+
+/// The last lines of the console of a guest that does not answer.
+fn last_words(console: &[String]) -> String {
     let last = &console[console.len().saturating_sub(SHOWN)..];
     if last.is_empty() {
         return BUSY.to_owned();
@@ -380,7 +393,27 @@ fn must_succeed(tried: Tried) -> StepEvidence {
 
 #[cfg(test)]
 mod tests {
-    use super::last_words;
+    use super::{last_words, memory_is_full, of_call};
+    use guest_agent::call::Failure;
+    use machine::guest::agent::CallError;
+    use std::time::Duration;
+
+    #[test]
+    fn a_guest_that_answers_is_not_called_stuck() {
+        let console = ["[ 9.3] x".to_owned()];
+        let failed = CallError::Failed {
+            call: "resolve",
+            failure: Failure {
+                what: "no such thing".to_owned(),
+            },
+        };
+        assert!(!of_call(&failed, &console).contains("stuck"));
+        let silent = CallError::Deadline {
+            call: "resolve",
+            deadline: Duration::from_secs(5),
+        };
+        assert!(of_call(&silent, &console).contains("the guest is stuck, or too busy"));
+    }
 
     #[test]
     fn a_guest_whose_memory_is_full_says_so() {
@@ -391,7 +424,7 @@ mod tests {
         ]
         .map(str::to_owned)
         .to_vec();
-        let words = last_words(&full);
+        let words = memory_is_full(&full).unwrap();
         assert!(
             words.starts_with("the guest's memory is full, and the kernel has killed 1 of its processes"),
             "{words}"

@@ -32,6 +32,7 @@ impl From<NvdimmError> for Trouble {
             NvdimmError::Call(error) => Self::Call(error),
             NvdimmError::NoPart(_)
             | NvdimmError::NoByte { .. }
+            | NvdimmError::Nowhere { .. }
             | NvdimmError::Beyond { .. }
             | NvdimmError::Gone(_) => Self::NotThere(error.to_string()),
             NvdimmError::CutOff(_) => Self::Impossible(error.to_string()),
@@ -51,5 +52,21 @@ impl From<InjectError> for Trouble {
                 Self::Harness(with_causes(&error))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testcases::Bytes;
+
+    #[test]
+    fn a_place_without_a_block_is_what_the_case_asks_for() {
+        let nowhere = NvdimmError::Nowhere {
+            path: "/mnt/a".to_owned(),
+            offset: Bytes(8 << 10),
+            size: Bytes(64 << 10),
+        };
+        assert!(matches!(Trouble::from(nowhere), Trouble::NotThere(_)));
     }
 }

@@ -75,6 +75,8 @@ pub(crate) async fn are_changed_and_read(guest: &Guest<'_>) {
         "{holes:?}"
     );
     assert!(!holes.iter().any(|extent| extent.logical.0 == 4 * PAGE));
+    assert!(guest.nowhere("a", 4 * PAGE).await.contains("has a hole at 16KiB"));
+    assert!(guest.nowhere("a", 64 * PAGE).await.contains("ends at 64KiB"));
     assert_eq!(guest.read("a", 4 * PAGE, PAGE).await.uniform, Some(0));
     assert_eq!(allocate(guest, "a", Allocation::KeepSize, 16, 16).await, 0);
     assert_eq!(guest.stat("a").await.size, 16 * PAGE);

@@ -88,6 +88,13 @@ impl<'a> Guest<'a> {
         found.unwrap().place
     }
 
+    /// Why a byte of a file lies nowhere.
+    pub(crate) async fn nowhere(&self, file: &str, offset: u64) -> String {
+        let (path, offset) = (path_of(file), FileOffset(offset));
+        let found = nvdimm::resolve(&self.clone.agent, &self.stack, &path, offset, false).await;
+        found.unwrap_err().to_string()
+    }
+
     /// The filesystem's device, as the kernel names it.
     pub(crate) async fn device(&self) -> BlockDevice {
         let path = format!("/dev/{DEVICE}");

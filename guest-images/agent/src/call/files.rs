@@ -2,7 +2,7 @@
 //! What files hold, what they are, and where they lie.
 
 use super::{Outcome, calls};
-use crate::address::{FileOffset, FsOffset, PAGE_SIZE, Resolution};
+use crate::address::{FileOffset, FsOffset, PAGE_SIZE, Resolved};
 use serde::{Deserialize, Serialize};
 
 /// What bytes a write brings.
@@ -227,7 +227,7 @@ calls! {
     }
 
     /// Follows a byte of a file down to the device.
-    Resolve("resolve") -> Outcome<Resolution> {
+    Resolve("resolve") -> Outcome<Resolved> {
         /// The file.
         path: String,
         /// The byte.

@@ -71,7 +71,7 @@ pub struct VictimState {
     pub caught: u64,
     /// Its threads, the first one first; none of a dead process.
     pub threads: Vec<ThreadState>,
-    /// The pages that were asked about; none of a dead process.
+    /// The pages that were asked about; without those where nothing is mapped, and none of a dead process.
     pub pages: Vec<PageState>,
 }
 

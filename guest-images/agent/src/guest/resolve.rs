@@ -7,7 +7,7 @@ use super::sys::file::{self, FiemapExtent, FsXattr};
 use super::sys::memory::{How, Mapping};
 use super::sys::xfs;
 use super::{access, files, signals};
-use guest_agent::address::{FileOffset, FsOffset, GuestPhysical, PAGE_SIZE, Resolution};
+use guest_agent::address::{FileOffset, FsOffset, GuestPhysical, PAGE_SIZE, Resolution, Resolved};
 use guest_agent::call::{Failure, Outcome};
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -28,7 +28,7 @@ pub(crate) fn resolve(
     path: &str,
     offset: FileOffset,
     cross_check: bool,
-) -> Result<Outcome<Resolution>, Failure> {
+) -> Result<Outcome<Resolved>, Failure> {
     let Found {
         file,
         extents,
@@ -38,10 +38,10 @@ pub(crate) fn resolve(
         Ok(found) => found,
         Err(stopped) => return stopped.refusal().map(Outcome::Refused),
     };
-    let extent = extents
-        .first()
-        .map(files::extent)
-        .ok_or_else(|| failure(format_args!("{path} has a hole at {offset}: nothing to resolve")))?;
+    let Some(extent) = extents.first().map(files::extent) else {
+        let size = file.metadata().doing(path)?.len();
+        return Ok(Outcome::Done(Resolved::Nowhere { size }));
+    };
     let fs_offset = offset
         .0
         .checked_sub(extent.logical.0)
@@ -55,7 +55,7 @@ pub(crate) fn resolve(
     let block = fs_offset
         .block(block_size)
         .ok_or_else(|| failure(format_args!("{path}: a block size of zero")))?;
-    Ok(Outcome::Done(Resolution {
+    Ok(Outcome::Done(Resolved::At(Resolution {
         file_offset: offset,
         fs_offset,
         realtime,
@@ -65,7 +65,7 @@ pub(crate) fn resolve(
         } else {
             None
         },
-    }))
+    })))
 }
 
 /// What is asked of the kernel about a byte of a file.

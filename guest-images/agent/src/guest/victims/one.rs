@@ -215,8 +215,9 @@ impl Victim {
                 .get(at.mapping)
                 .and_then(Option::as_ref)
                 .filter(|mapping| at.offset.0 < mapping.length);
-            let mapping =
-                mapping.ok_or_else(|| failure(format_args!("the victim has nothing mapped at {at}")))?;
+            let Some(mapping) = mapping else {
+                continue;
+            };
             let address = mapping.address + at.offset.0;
             let entry = tables.entry(address)?;
             state.pages.push(PageState {
