@@ -22,6 +22,13 @@ pub const READY_MARKER: &str = "taster-agent: ready";
 /// The prefix of every line that PID 1 prints on the console.
 pub const CONSOLE_PREFIX: &str = "taster-agent: ";
 
+/// How the line begins, behind [`CONSOLE_PREFIX`], that PID 1 prints before it ends because of an error, and with it the guest.
+pub const CANNOT_GO_ON: &str = "cannot go on: ";
+
+/// What that line says when the kernel has announced no port of the name [`SSH_PORT`] in time: the emulator has lost its
+/// interrupts, or the kernel its driver.
+pub const NO_PORT: &str = "no virtio-serial port named";
+
 /// The virtio-serial port on which the guest serves SSH, by the name that QEMU gives it.
 pub const SSH_PORT: &str = "taster.ssh";
 

@@ -6,7 +6,7 @@ use guest_images::qemu::Qemu;
 use guest_images::with_causes;
 use guest_images::{Cache, Image};
 use machine::accel::{self, Accelerator, CanaryFailure, Choice, Host};
-use machine::guest::{GuestError, Hardware, canary, is_emulators_death};
+use machine::guest::{GuestError, Hardware, Mishap, canary};
 use machine::qemu::Program;
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub(super) async fn choose(
         let result = canary(&hardware, image, deadline).await;
         let outcome = result.map_err(|error| match error {
             GuestError::Silent { .. } => CanaryFailure::TimedOut { after: deadline },
-            other if is_emulators_death(&other) => CanaryFailure::Killed {
+            other if Mishap::of(&other) == Some(Mishap::Emulator) => CanaryFailure::Killed {
                 cause: with_causes(&other),
             },
             other => CanaryFailure::Died {

@@ -8,7 +8,7 @@ use super::out::{self, folder};
 use crate::steps::{News, carry_out};
 use guest_images::Kernel;
 use guest_images::with_causes;
-use machine::guest::{self, Death};
+use machine::guest::{self, Death, Mishap};
 use machine::qemu::{Direction, LineLog};
 use reports::{
     Attachment, CaseResult, Environment, EventKind, Finding, LogLines, SourceLine, StepRecord, Verdict,
@@ -153,7 +153,8 @@ impl Stage<'_, '_> {
                     End::Lost(why) => why.as_str(),
                     End::Completed | End::Stopped | End::GuestDied(_) | End::StoodStill(_) => "",
                 };
-                self.guests.note_loss(&format!("the guest of {}", case.id), why);
+                self.guests
+                    .note_loss(&format!("the guest of {}", case.id), Mishap::Emulator, why);
                 match self.attempt(case, place, doing).await? {
                     Attempt::Carried(observed) | Attempt::LostBeforehand(observed) => Ok(observed),
                 }

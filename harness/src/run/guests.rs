@@ -7,7 +7,7 @@ use crate::template::{self, TemplateError};
 use guest_images::qemu::Qemu;
 use guest_images::with_causes;
 use guest_images::{Image, Progress};
-use machine::guest::{self, BOOT_DEADLINE, Evidence, Guest, Hardware, is_emulators_death};
+use machine::guest::{self, BOOT_DEADLINE, Evidence, Guest, Hardware, Mishap};
 use machine::qemu::Machine;
 use machine::snapshot::{self, Store, TemplateError as Unkept, Unmade, Workshop};
 use reports::Verdict;
@@ -23,8 +23,8 @@ pub(super) struct NoGuest {
     pub(super) verdict: Verdict,
     /// In one sentence.
     pub(super) why: String,
-    /// Whether a signal ended its QEMU, so that another try may well succeed.
-    pub(super) emulator_died: bool,
+    /// What it was lost to, where another try may well succeed.
+    pub(super) mishap: Option<Mishap>,
 }
 
 impl From<String> for NoGuest {
@@ -33,7 +33,7 @@ impl From<String> for NoGuest {
         Self {
             verdict: Verdict::Broken,
             why,
-            emulator_died: false,
+            mishap: None,
         }
     }
 }
@@ -44,7 +44,7 @@ impl From<TemplateError> for NoGuest {
             return Self {
                 verdict: Verdict::Untestable,
                 why: error.to_string(),
-                emulator_died: false,
+                mishap: None,
             };
         }
         Self {
@@ -53,7 +53,7 @@ impl From<TemplateError> for NoGuest {
                 "the guest could not be brought into the case's template: {}",
                 with_causes(&error)
             ),
-            emulator_died: is_emulators_death(&error),
+            mishap: Mishap::of(&error),
         }
     }
 }
@@ -63,7 +63,7 @@ impl NoGuest {
         Self {
             verdict: Verdict::Broken,
             why: with_causes(error),
-            emulator_died: is_emulators_death(error),
+            mishap: Mishap::of(error),
         }
     }
 }
@@ -122,22 +122,26 @@ impl<'a> Guests<'a> {
         }
     }
 
-    /// A guest of its own, in the state in which the case begins. One that its emulator loses on the way there is made anew,
-    /// once, with a note.
+    /// A guest of its own, in the state in which the case begins. One that meets a mishap on the way there is made anew, once, with
+    /// a note.
     pub(super) async fn get(&self, case: &Case, evidence: Evidence<'_>) -> Result<Ready, NoGuest> {
         match self.try_to_get(case, evidence.clone()).await {
-            Err(lost) if lost.emulator_died => {
-                self.note_loss(&format!("the guest of {}", case.id), &lost.why);
+            Err(NoGuest {
+                mishap: Some(mishap),
+                why,
+                ..
+            }) => {
+                self.note_loss(&format!("the guest of {}", case.id), mishap, &why);
                 self.try_to_get(case, evidence).await
             }
             got => got,
         }
     }
 
-    /// Tells that QEMU lost something that is made once more.
-    pub(super) fn note_loss(&self, what: &str, why: &str) {
+    /// Tells that something is made once more.
+    pub(super) fn note_loss(&self, what: &str, mishap: Mishap, why: &str) {
         self.teller.note(format!(
-            "{what} was lost by its emulator before the case began, and is made anew: {}",
+            "{what} {mishap} before the case began, and is made anew: {}",
             why.lines().next().unwrap_or_default()
         ));
     }
@@ -215,9 +219,9 @@ impl<'a> Guests<'a> {
         }
         let mut made = self.kept(store, template, &mut cannot_clone).await;
         if let Made::Failed(lost) = &made
-            && lost.emulator_died
+            && let Some(mishap) = lost.mishap
         {
-            self.note_loss(&format!("the template {template}"), &lost.why);
+            self.note_loss(&format!("the template {template}"), mishap, &lost.why);
             made = self.kept(store, template, &mut cannot_clone).await;
         }
         if !there {

@@ -9,7 +9,7 @@ use super::world::World;
 use anyhow::Context;
 use reports::{ExitStatus, Verdict};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
@@ -56,14 +56,60 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "emulator-aborts-for-a-template",
         about: "QEMU aborts once while a template is made: that is made anew, with a note, and the case passes",
-        make: |world| aborts_once(world, "clone", "the template xfs was lost by its emulator"),
+        make: |world| {
+            let words = ["the template xfs was lost by its emulator", "SIGABRT"];
+            fails_once(world, "clone", ABORTS, &words)
+        },
     },
     Fault {
         name: "emulator-aborts-for-a-case",
         about: "QEMU aborts once while a case's guest boots: that is made anew, with a note, and the case passes",
-        make: |world| aborts_once(world, "boot", "the guest of x/quick was lost by its emulator"),
+        make: |world| {
+            let words = ["the guest of x/quick was lost by its emulator", "SIGABRT"];
+            fails_once(world, "boot", ABORTS, &words)
+        },
+    },
+    Fault {
+        name: "no-port-for-a-template",
+        about: "a guest sees no port while a template is made, and its init ends: that is made anew, with a note and init's words, and \
+                the case passes",
+        make: |world| {
+            let words = ["the template xfs did not find the port of its emulator", NO_PORT];
+            fails_once(world, "clone", HIDES_THE_PORT, &words)
+        },
+    },
+    Fault {
+        name: "no-port-for-a-case",
+        about: "a case's guest sees no port while it boots, and its init ends: that is made anew, with a note and init's words, and \
+                the case passes",
+        make: |world| {
+            let words = [
+                "the guest of x/quick did not find the port of its emulator",
+                NO_PORT,
+            ];
+            fails_once(world, "boot", HIDES_THE_PORT, &words)
+        },
+    },
+    Fault {
+        name: "no-port-ever",
+        about: "no guest ever sees its port: the case is broken in init's words, and it is not tried for ever",
+        make: |world| {
+            world.add_case("quick", QUICK)?;
+            world.own_cache_without(&["templates"])?;
+            let program = real_but(world, "-ge 2", HIDES_THE_PORT)?;
+            let run = with(world, &program, &["--accel", "tcg", "--isolation", "boot"])?;
+            let record = finished(world, &run, ExitStatus::Broken)?;
+            judged(&record, "x/quick", Verdict::Broken, NO_PORT)
+        },
     },
 ];
+
+/// In the shell: it ends as QEMU does where an assertion fails.
+const ABORTS: &str = "kill -ABRT $$";
+/// In the shell: the port by which guests are reached gets another name.
+const HIDES_THE_PORT: &str = "set -- \"${@//name=taster.ssh/name=another}\"";
+/// What the guest's init says then.
+const NO_PORT: &str = "no virtio-serial port named taster.ssh appeared";
 
 /// A program that answers as QEMU does, and does this when it is to be a machine.
 fn machine(does: &str) -> String {
@@ -86,10 +132,18 @@ fn replaced(world: &World<'_>, script: &str, words: &str) -> Outcome {
     judged(&record, "x/quick", Verdict::Broken, words)
 }
 
-/// A run with the real QEMU, which aborts when it is to be a machine for the second time; the first one is the canary.
-fn aborts_once(world: &World<'_>, isolation: &str, words: &str) -> Outcome {
+/// A run with the real QEMU, which fails in this way when it is to be a machine for the second time; the first one is the canary.
+fn fails_once(world: &World<'_>, isolation: &str, how: &str, words: &[&str]) -> Outcome {
     world.add_case("quick", QUICK)?;
     world.own_cache_without(&["templates"])?;
+    let program = real_but(world, "= 2", how)?;
+    let run = with(world, &program, &["--accel", "tcg", "--isolation", isolation])?;
+    let record = all_pass(world, &run)?;
+    noted(&record, &[words, &["made anew"]].concat())
+}
+
+/// The real QEMU, before which the shell does something when it is to be a machine for the so-manieth time.
+fn real_but(world: &World<'_>, when: &str, does: &str) -> anyhow::Result<PathBuf> {
     let (qemu, count) = (&world.setting.qemu, world.path("starts"));
     let real = world.path("real");
     let quoted = |word: &std::ffi::OsStr| format!("'{}'", word.to_string_lossy().replace('\'', "'\\''"));
@@ -106,13 +160,10 @@ fn aborts_once(world: &World<'_>, isolation: &str, words: &str) -> Outcome {
     let script = format!(
         "case \"$*\" in *--version*|'-machine help') . {real};; esac\n\
          echo start >> {count}\n\
-         [ $(wc -l < {count}) = 2 ] && kill -ABRT $$\n\
+         if [ $(wc -l < {count}) {when} ]; then {does}; fi\n\
          . {real}"
     );
-    let program = world.add_program("qemu-system-x86_64", &script)?;
-    let run = with(world, &program, &["--accel", "tcg", "--isolation", isolation])?;
-    let record = all_pass(world, &run)?;
-    noted(&record, &[words, "made anew", "SIGABRT"])
+    world.add_program("qemu-system-x86_64", &script)
 }
 
 fn with(

@@ -5,7 +5,8 @@ use super::error::{Doing, failure};
 use super::{ssh_port, sys};
 use guest_agent::call::Failure;
 use guest_agent::{
-    AGENT_PATH, AGENT_PORT, CONSOLE_PREFIX, MODULES_DIR, MODULES_LOAD, MODULES_OPTIONAL, READY_MARKER,
+    AGENT_PATH, AGENT_PORT, CANNOT_GO_ON, CONSOLE_PREFIX, MODULES_DIR, MODULES_LOAD, MODULES_OPTIONAL,
+    READY_MARKER,
 };
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
@@ -27,7 +28,7 @@ pub(crate) const FAILED_MODULES: &str = "/run/taster-failed-modules";
 pub(crate) fn run() -> Result<(), Failure> {
     let result = boot();
     if let Err(error) = &result {
-        say(&format!("cannot go on: {error}"));
+        say(&format!("{CANNOT_GO_ON}{error}"));
     }
     result
 }

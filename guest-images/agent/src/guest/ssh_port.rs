@@ -8,8 +8,8 @@
 
 use super::error::{Doing, failure};
 use super::init::PATH;
-use guest_agent::SSH_PORT;
 use guest_agent::call::Failure;
+use guest_agent::{NO_PORT, SSH_PORT};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
@@ -73,7 +73,7 @@ fn wait_for_news(news: &OwnedFd) -> Result<(), Failure> {
     let mut waiting = [PollFd::new(news.as_fd(), PollFlags::POLLIN)];
     if poll(&mut waiting, PollTimeout::from(PATIENCE_MS)).doing("poll the uevent socket")? == 0 {
         return Err(failure(format_args!(
-            "no virtio-serial port named {SSH_PORT} appeared (is virtio_console there?)"
+            "{NO_PORT} {SSH_PORT} appeared (is virtio_console there?)"
         )));
     }
     let mut event = [0; 8192];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The serial console: kept whole in a file as evidence, and watched for the two lines that matter.
 
-use guest_agent::READY_MARKER;
+use guest_agent::{CANNOT_GO_ON, CONSOLE_PREFIX, READY_MARKER};
 use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -77,6 +77,16 @@ impl Console {
     pub async fn wait_for_server(&self, count: u32) -> bool {
         let mut servers = self.servers.clone();
         servers.wait_for(|&servers| servers > count).await.is_ok()
+    }
+
+    /// Why PID 1 ended, if it has said so.
+    pub fn last_words_of_init(&self) -> Option<String> {
+        let lines = locked(&self.lines);
+        let mut words = lines.iter().rev().filter_map(|line| {
+            let (_, said) = line.split_once(CONSOLE_PREFIX)?;
+            said.strip_prefix(CANNOT_GO_ON)
+        });
+        words.next().map(str::to_owned)
     }
 
     /// The last `count` lines.
@@ -171,6 +181,11 @@ mod tests {
         );
         assert!(console.wait_for_server(0).await);
         assert_eq!(console.servers(), 1);
+        assert_eq!(console.last_words_of_init(), None);
+        theirs
+            .write_all(b"taster-agent: cannot go on: no bread\r\n")
+            .await
+            .unwrap();
         theirs
             .write_all(b"[ 9.9] Kernel panic - not syncing: Fatal machine check\n")
             .await
@@ -182,6 +197,7 @@ mod tests {
             stage,
             Stage::Panicked("[ 9.9] Kernel panic - not syncing: Fatal machine check".into())
         );
+        assert_eq!(console.last_words_of_init().as_deref(), Some("no bread"));
         drop(theirs);
         assert!(!console.wait_for_server(1).await);
         assert_eq!(console.tail(2).len(), 2);

@@ -4,7 +4,8 @@
 use super::agent::CallError;
 use super::session::SessionError;
 use crate::qemu::{CannotClone, MigrationError, QemuError, QmpError};
-use guest_agent::SSH_PORT;
+use guest_agent::{NO_PORT, SSH_PORT};
+use std::fmt;
 use std::time::Duration;
 
 /// Why there is no guest.
@@ -29,6 +30,16 @@ pub enum GuestError {
     #[error("the guest panicked while booting: {why}{}", lines(.console))]
     Panicked {
         /// The panic's line.
+        why: String,
+        /// The last lines of the console.
+        console: Vec<String>,
+    },
+    /// Its PID 1, which is ours, gave up.
+    #[error("the guest's init ended while booting: {words} ({why}){}", lines(.console))]
+    InitEnded {
+        /// Why, as it said on the console.
+        words: String,
+        /// The line of the panic that came of it.
         why: String,
         /// The last lines of the console.
         console: Vec<String>,
@@ -109,20 +120,44 @@ pub enum GuestError {
     Seed(#[source] std::io::Error),
 }
 
-/// Whether, somewhere below this error, a guest was lost because a signal ended its QEMU: QEMU 10.0 under TCG aborts about once
-/// in 200 boots on a busy machine (`iotlb_to_section`), and that is no fault of the kernel or the case.
-pub fn is_emulators_death(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source()).any(|cause| {
-        let booting = matches!(
-            cause.downcast_ref::<GuestError>(),
-            Some(GuestError::Ended { killed: true, .. })
-        );
-        let starting = matches!(
-            cause.downcast_ref::<QemuError>(),
-            Some(QemuError::Died { exit, .. }) if exit.is_by_signal()
-        );
-        booting || starting
-    })
+/// What a guest is lost to before its case has begun, which says nothing of the kernel or the case, and which another guest need
+/// not meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mishap {
+    /// A signal ended its QEMU: QEMU 10.0 under TCG aborts about once in 200 boots on a busy machine (`iotlb_to_section`).
+    Emulator,
+    /// Its own init gave up because its port did not appear: under TCG on a busy machine the interrupts of virtio-serial are lost now
+    /// and then.
+    Port,
+}
+
+impl Mishap {
+    /// Which of them lies somewhere below this error; `None` where a guest was lost to something else.
+    pub fn of(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
+        std::iter::successors(Some(error), |error| error.source()).find_map(|cause| {
+            match cause.downcast_ref::<GuestError>() {
+                Some(GuestError::Ended { killed: true, .. }) => return Some(Self::Emulator),
+                Some(GuestError::InitEnded { words, .. }) if words.contains(NO_PORT) => {
+                    return Some(Self::Port);
+                }
+                _ => {}
+            }
+            match cause.downcast_ref::<QemuError>() {
+                Some(QemuError::Died { exit, .. }) if exit.is_by_signal() => Some(Self::Emulator),
+                _ => None,
+            }
+        })
+    }
+}
+
+impl fmt::Display for Mishap {
+    /// What became of the guest: "was lost by its emulator".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Emulator => "was lost by its emulator",
+            Self::Port => "did not find the port of its emulator",
+        })
+    }
 }
 
 fn lines(console: &[String]) -> String {
@@ -150,14 +185,37 @@ mod tests {
                 },
             })
         };
-        assert!(is_emulators_death(&died(6)), "SIGABRT");
-        assert!(!is_emulators_death(&died(1 << 8)), "exit status 1");
+        assert_eq!(Mishap::of(&died(6)), Some(Mishap::Emulator), "SIGABRT");
+        assert_eq!(Mishap::of(&died(1 << 8)), None, "exit status 1");
         let ended = |killed| GuestError::Ended {
             how: String::new(),
             killed,
             console: Vec::new(),
         };
-        assert!(is_emulators_death(&ended(true)));
-        assert!(!is_emulators_death(&ended(false)));
+        assert_eq!(Mishap::of(&ended(true)), Some(Mishap::Emulator));
+        assert_eq!(Mishap::of(&ended(false)), None);
+    }
+
+    #[test]
+    fn only_an_init_without_its_port_is_a_mishap_and_no_panic_of_the_kernels_own() {
+        let why = "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100".to_owned();
+        let init = |words: &str| GuestError::InitEnded {
+            words: words.to_owned(),
+            why: why.clone(),
+            console: Vec::new(),
+        };
+        let no_port = init(&format!("in the guest: {NO_PORT} {SSH_PORT} appeared"));
+        assert_eq!(Mishap::of(&no_port), Some(Mishap::Port));
+        let said = no_port.to_string();
+        assert!(
+            said.contains(NO_PORT) && said.contains("Attempted to kill init"),
+            "{said}"
+        );
+        assert_eq!(Mishap::of(&init("mount proc at /proc: ENODEV")), None);
+        let panicked = GuestError::Panicked {
+            why,
+            console: vec![format!("[ 9.1] {NO_PORT}")],
+        };
+        assert_eq!(Mishap::of(&panicked), None);
     }
 }

@@ -8,7 +8,7 @@ mod saved;
 pub mod session;
 
 pub use error::GuestError;
-pub use error::is_emulators_death;
+pub use error::Mishap;
 pub use saved::{Origin, Saved};
 
 use crate::accel::Accelerator;
@@ -328,7 +328,14 @@ async fn wait_ready(
             ending: spawned.ending,
             memory: spawned.memory,
         }),
-        Ok(Stage::Panicked(why)) => Err(GuestError::Panicked { why, console: tail }),
+        Ok(Stage::Panicked(why)) => Err(match console.last_words_of_init() {
+            Some(words) => GuestError::InitEnded {
+                words,
+                why,
+                console: tail,
+            },
+            None => GuestError::Panicked { why, console: tail },
+        }),
         Ok(_) => {
             let ending = tokio::time::timeout(LAST_WORDS, spawned.ending.ended()).await;
             let killed = matches!(&ending, Ok(Ending::Exited(exit)) if exit.is_by_signal());
