@@ -314,7 +314,7 @@ fn whoever_adds_an_operation_or_a_call_is_asked_for_each_place() {
             && !path.components().any(|part| part.as_os_str() == "tests")
             && path.file_name().is_some_and(|name| name != "tests.rs")
     };
-    let mut list = Vec::new();
+    let (mut list, mut declared) = (Vec::new(), BTreeSet::new());
     for (path, text) in files().into_iter().filter(|(path, _)| is_source(path)) {
         let faults = matches::faults(&text);
         list.extend(
@@ -322,6 +322,20 @@ fn whoever_adds_an_operation_or_a_call_is_asked_for_each_place() {
                 .into_iter()
                 .map(|(line, what)| format!("{}:{line}: {what}; name each kind, in a match", path.display())),
         );
+        declared.extend(matches::declared(&text));
+    }
+    for name in matches::ENUMS.iter().filter(|name| !declared.contains(**name)) {
+        list.push(format!(
+            "nothing is called {name}, which this test would look after"
+        ));
+    }
+    let like_those = |name: &&String| name.ends_with("Operation") || name.ends_with("Call");
+    for name in declared.iter().filter(like_those) {
+        if !matches::ENUMS.contains(&name.as_str()) {
+            list.push(format!(
+                "{name} is not looked after: name it in xtask/tests/tidy/matches.rs"
+            ));
+        }
     }
     faults(&list);
 }

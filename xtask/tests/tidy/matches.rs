@@ -3,7 +3,7 @@
 //! `let … else` or a `matches!` that says nothing of the other kinds. Whoever adds a kind must be asked for each place.
 
 /// The enums to which kinds are added: what a case can do, what is known of it, and what the guest can be asked.
-const ENUMS: [&str; 23] = [
+pub(crate) const ENUMS: [&str; 23] = [
     "Operation",
     "FileOperation",
     "MountOperation",
@@ -20,7 +20,7 @@ const ENUMS: [&str; 23] = [
     "ChangeCall",
     "FactsCall",
     "FileCall",
-    "InjectCall",
+    "KernelFileCall",
     "MountCall",
     "ObserveCall",
     "VictimCall",
@@ -72,6 +72,16 @@ pub(crate) fn faults(source: &str) -> Vec<(usize, String)> {
     found.sort_unstable();
     let line = |at: usize| code[..at].matches('\n').count() + 1;
     found.into_iter().map(|(at, what)| (line(at), what)).collect()
+}
+
+/// The enums that a source file declares.
+pub(crate) fn declared(source: &str) -> Vec<String> {
+    let code = blanked(source);
+    let name = |at: usize| {
+        let rest = code[at + "enum".len()..].trim_start();
+        rest.chars().take_while(|letter| is_part(*letter)).collect()
+    };
+    words(&code, "enum").map(name).collect()
 }
 
 /// The text without its comments and without what stands in quotes; every line keeps its number.
@@ -296,6 +306,12 @@ fn f(operation: &Operation, other: Other) {
 "#;
         // In the first two the kinds of the inner enum are left, in the next two those of the outer.
         assert_eq!(lines(source), [9, 11, 22, 23, 28]);
+    }
+
+    #[test]
+    fn declared_enums_are_known_by_their_names() {
+        let source = "calls! { enum FileCall; }\n// enum None\nenum Order<'a> { A }\npub enum Effect {}";
+        assert_eq!(super::declared(source), ["FileCall", "Order", "Effect"]);
     }
 
     #[test]
