@@ -3,7 +3,7 @@
 //!
 //! A case file is YAML. Reading one goes in three steps, and each finds as many mistakes as it can before it gives up:
 //!
-//! 1. `syntax`: the text becomes values (serde_yaml) and a tree of places (saphyr-parser).
+//! 1. `syntax`: the text becomes a tree of values, each with its place.
 //! 2. `document`, `lower`: the values become the types of the model, part for part.
 //! 3. `check`: the parts are held against each other, in the order in which the steps will run.
 //!

@@ -70,7 +70,8 @@ fn read(source: &str, path: &Path, id: CaseId, root: Option<&Path>) -> Result<Ve
         return Err(Diagnostics::new(path, "", vec![too_large(source.len() as u64)]));
     }
     let mut library = Library::new(root, Sources::new(path, source));
-    let document = syntax::open(source, 0).map_err(|found| Diagnostics::new(path, source, found))?;
+    let document = syntax::open(source, 0, lower::may_be_empty)
+        .map_err(|found| Diagnostics::new(path, source, found))?;
     let mut found = Vec::new();
     let Some(all) = lower::cases(document, &mut library, &mut found) else {
         return Err(Diagnostics::of(library.sources, found));

@@ -117,7 +117,7 @@ fn wrong_types() {
             "9:41 expected a byte, from `0x00` to `0xff`, or `counting`, found the number `511` => write a byte, from `0x00` to `0xff`, or `counting`",
             "10:68 expected a whole number, not below zero, found the number `-1` => write a whole number, not below zero",
             "11:31 expected `never`, or a mapping like `{ returned: 0 }`, found the number `0` => write `never`, or a mapping like `{ returned: 0 }`",
-            "12:39 expected a word, found a list => write a word",
+            "12:39 expected a reason such as `corrupt-ondisk`, found a list => write a reason such as `corrupt-ondisk`",
         ],
     );
 }
@@ -276,7 +276,9 @@ fn a_shutdown_without_a_reason() {
         "
   - expect: { filesystem: shutdown }
 ",
-        &["5:27 `shutdown` alone says too little => write `{ shutdown: corrupt-ondisk }`"],
+        &[
+            "5:27 `shutdown` alone says too little => write `{ shutdown: … }`, with a reason such as `corrupt-ondisk`",
+        ],
     );
 }
 
@@ -518,8 +520,8 @@ fn processes_of_the_cases_own() {
   - expect: { signalled: { xfs_io: BUS_MCERR_AO } }
 ",
         &[
-            "5:54 the kernel keeps 15 bytes of a process's name => write `a-program-of-a-`",
-            "6:42 `/sbin/xfs_io` is no name of a program without its folder => leave out blanks and slashes",
+            "5:28 the kernel keeps 15 bytes of a process's name => write `a-program-of-a-`",
+            "6:28 `/sbin/xfs_io` is no name of a program without its folder => leave out blanks and slashes",
             "7:36 unknown word `SIGSEGV` => choose one of `SIGBUS`, `SIGKILL`, `BUS_MCEERR_AO`, `BUS_MCEERR_AR`, `BUS_ADRERR`",
             "8:36 unknown word `BUS_MCERR_AO` => did you mean `BUS_MCEERR_AO`?",
         ],

@@ -156,7 +156,7 @@ fn commands_and_parameters_of_the_kernel() {
 "#,
         &[
             "5:13 this sets nothing => name a kernel parameter: `sysctl: { vm.memory_failure_early_kill: 1 }`",
-            "6:27 `early_kill` is no kernel parameter => write its path below /proc/sys with dots, such as `vm.memory_failure_early_kill`",
+            "6:15 `early_kill` is no kernel parameter => write its path below /proc/sys with dots, such as `vm.memory_failure_early_kill`",
             "7:18 `/etc/passwd` is no file of the kernel's => name one below /sys or /proc; for others there is `run`",
             "8:34 expected a length of time such as `30s` or `2min`, found the number `30` => write a length of time such as `30s` or `2min`",
             "9:10 this text is empty => say something, it is what people read",
@@ -186,7 +186,7 @@ fn victims_of_no_kind() {
             "9:44 unknown word `handled` => did you mean `handler`?",
             "10:45 `at` is missing => add `at: …`",
             "11:45 `x` is no size => write a whole number and a unit, such as `4KiB`, or plain bytes",
-            "12:54 `Worker` is no plain name => begin with a letter or digit, and use only a-z, 0-9, `_` and `-`",
+            "12:46 `Worker` is no plain name => begin with a letter or digit, and use only a-z, 0-9, `_` and `-`",
             "13:38 unknown word `hwpoison` => choose one of `dontneed`, `willneed`, `populate-read`, `populate-write`, `dontfork`, `hugepage`, `nohugepage`, `cold`, `pageout`, `remove`",
         ],
     );

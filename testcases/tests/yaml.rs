@@ -191,7 +191,7 @@ fn a_number_beyond_64_bits() {
   - write: { file: a, size: 99999999999999999999, fill: 1 }
 ",
         &[
-            "5:29 this is not YAML: steps[0].write.size: invalid type: integer `99999999999999999999` as u128, expected any YAML value at line 5 column 29 => look at the indentation and the quotes around this place",
+            "5:29 this number does not fit into 64 bits => choose a smaller one; text that looks like a number is quoted",
         ],
     );
 }
@@ -205,6 +205,35 @@ fn tabs_between_words() {
             "1:10 this is not YAML: ':' must be followed by a valid YAML whitespace => look at the indentation of this line and the one above, and for a missing `: ` or `- `",
         ],
     );
+}
+
+/// What looks like the beginning or the indentation of a text, and would be taken for a part of it.
+#[test]
+fn what_is_no_text() {
+    for (written, place, title) in [
+        (
+            "{ mount: { options: > } }",
+            "5:25",
+            "a text cannot begin with this sign",
+        ),
+        ("{ run: |x }", "5:12", "a text cannot begin with this sign"),
+        (
+            "run: >\n     \tx\n      y\n",
+            "6:6",
+            "a tab in the indentation of a text",
+        ),
+    ] {
+        let source = format!("summary: s\nwhy: w\ntemplate: xfs\nsteps:\n  - {written}\n");
+        let why = parse(&source, Path::new("case.yaml"), "case".parse().unwrap()).unwrap_err();
+        let first = why.iter().next().unwrap();
+        let position = first.position().unwrap();
+        let found = (format!("{}:{}", position.line, position.column), first.title());
+        assert_eq!(
+            found,
+            (place.to_owned(), format!("this is not YAML: {title}").as_str()),
+            "{source}"
+        );
+    }
 }
 
 /// Nothing is deeper than 32 levels, neither by brackets nor by indentation.

@@ -11,7 +11,7 @@ use crate::model::{
     Mechanism, Operation, Outcome, SignalExpectation, StateExpectation, TraceExpectation, TracedEvent,
 };
 use crate::suggest;
-use crate::syntax::{Kind, Node};
+use crate::syntax::{Kind, Node, Scalar};
 use crate::value::{Bytes, Glob, Placeholder, ThreadName, VictimName};
 
 /// The unit of the kernel's badblocks lists (block/badblocks.c).
@@ -466,7 +466,7 @@ fn key_of(node: &Node, key: &str) -> Node {
     Node {
         span: span.clone(),
         handle: span,
-        kind: Kind::Scalar(key.to_owned()),
+        kind: Kind::Scalar(Scalar::text(key.to_owned())),
     }
 }
 

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
-use super::shapes::{Item, OneOrMany, either_document};
+use super::shapes::{OneOrMany, either_document};
 use crate::model::{BusCode, Device, FieldValue, Lsb, PageFlag, Sharing};
 use crate::value::{Bytes, Count, FilePath, Fill, FromScalar, Glob, Sha256, ThreadName, deserialize_scalar};
 
@@ -74,11 +74,6 @@ impl JsonSchema for Lsb {
     }
 }
 
-impl Item for SignalDocument {
-    const EXPECTING: &'static str =
-        "a mapping like `{ code: BUS_MCEERR_AO, at: 4KiB, lsb: 12 }`, or a list of them";
-}
-
 either_document!(
     /// What lines of text have, and what they lack.
     LinesDocument(Glob, HasAndLacksDocument),
@@ -102,10 +97,6 @@ pub(crate) struct HasAndLacksDocument {
     pub(crate) lacks: OneOrMany<Glob>,
 }
 
-impl Item for Glob {
-    const EXPECTING: &'static str = <Self as FromScalar>::EXPECTING;
-}
-
 /// A trace event.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(
@@ -126,10 +117,6 @@ pub(crate) struct TraceDocument {
     #[serde(default)]
     #[schemars(with = "Count", default)]
     pub(crate) times: Count,
-}
-
-impl Item for TraceDocument {
-    const EXPECTING: &'static str = "a list like `[{ event: memory_failure_event, has: Recovered }]`";
 }
 
 impl FromScalar for FieldValue {
@@ -179,10 +166,6 @@ pub(crate) struct PageFlagsDocument {
     /// None of these is.
     #[serde(default)]
     pub(crate) lacks: OneOrMany<PageFlag>,
-}
-
-impl Item for PageFlag {
-    const EXPECTING: &'static str = "the name of a page flag such as `hwpoison`, or a list of them";
 }
 
 /// What the filesystem says of a file.

@@ -6,13 +6,13 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use super::shapes::{Item, OneOrMany};
+use super::shapes::OneOrMany;
 use super::text::SplatText;
 use super::victims::PlaceDocument;
 use super::words::Text;
 use crate::model::{FindingKind, FindingValue};
 use crate::syntax::Later;
-use crate::value::{FromScalar, KernelRange, ParameterName};
+use crate::value::{KernelRange, ParameterName};
 
 /// Values for the parameters of included steps. Only for editors, for what is read is any value.
 #[derive(Debug)]
@@ -170,17 +170,4 @@ pub(crate) struct FindingDocument {
     /// What was seen: one value, or where there were several all of them in order.
     #[schemars(length(min = 1))]
     pub(crate) seen: OneOrMany<FindingValue>,
-}
-
-impl Item for FindingDocument {
-    const EXPECTING: &'static str =
-        "a mapping like `{ kind: injector, seen: EUCLEAN }` or `{ kind: victim, of: bob, seen: none }`";
-}
-
-impl Item for FindingValue {
-    const EXPECTING: &'static str = <Self as FromScalar>::EXPECTING;
-}
-
-impl Item for SplatText {
-    const EXPECTING: &'static str = <Self as FromScalar>::EXPECTING;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A case file as it is written: what may stand where. Parser and JSON schema both come from these types.
 //!
-//! Strict everywhere, and no flattened, untagged or internally tagged types: serde_yaml loses the place of a mistake in
-//! those. What the types cannot say ("exactly one of these keys") is said when the document is lowered to the model.
+//! Strict everywhere, and no flattened, untagged or internally tagged types: serde loses the place of a mistake in those.
+//! What the types cannot say ("exactly one of these keys") is said when the document is lowered to the model.
 
 mod expectations;
 mod files;

@@ -7,14 +7,9 @@ use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, EnumAccess, Error as _, Unexpected, VariantAccess, Visitor};
 
-/// Something of which one or several can be written.
-pub(crate) trait Item: for<'de> Deserialize<'de> + JsonSchema {
-    /// What a reader is told when something else stands there, such as ``an offset such as `4KiB` ``.
-    const EXPECTING: &'static str;
-}
+use crate::syntax::{Shape, deserialize_by_shape};
 
 /// One of these, or a list of them.
 #[derive(Debug)]
@@ -28,53 +23,29 @@ impl<T> Default for OneOrMany<T> {
 
 struct OneOrManyVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Item> Visitor<'de> for OneOrManyVisitor<T> {
+impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
     type Value = OneOrMany<T>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(T::EXPECTING)
+        formatter.write_str("one, or a list")
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        T::deserialize(text.into_deserializer()).map(|one| OneOrMany(vec![one]))
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
-        T::deserialize(number.into_deserializer()).map(|one| OneOrMany(vec![one]))
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
-        T::deserialize(number.into_deserializer()).map(|one| OneOrMany(vec![one]))
-    }
-
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Self::Value, E> {
-        T::deserialize(number.into_deserializer()).map(|one| OneOrMany(vec![one]))
-    }
-
-    fn visit_bool<E: de::Error>(self, truth: bool) -> Result<Self::Value, E> {
-        T::deserialize(truth.into_deserializer()).map(|one| OneOrMany(vec![one]))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(|one| OneOrMany(vec![one]))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        let mut many = Vec::new();
-        while let Some(item) = items.next_element()? {
-            many.push(item);
+    fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<Self::Value, A::Error> {
+        let (shape, value) = data.variant()?;
+        match shape {
+            Shape::List => value.newtype_variant().map(OneOrMany),
+            Shape::Scalar | Shape::Mapping => value.newtype_variant().map(|one| OneOrMany(vec![one])),
         }
-        Ok(OneOrMany(many))
     }
 }
 
-impl<'de, T: Item> Deserialize<'de> for OneOrMany<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(OneOrManyVisitor(PhantomData))
+        deserialize_by_shape(deserializer, OneOrManyVisitor(PhantomData))
     }
 }
 
-impl<T: Item> JsonSchema for OneOrMany<T> {
+impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
     fn schema_name() -> Cow<'static, str> {
         format!("OneOrMany{}", T::schema_name()).into()
     }
@@ -106,24 +77,13 @@ impl<'de, S: Deserialize<'de>, M: Deserialize<'de>> Visitor<'de> for EitherVisit
         formatter.write_str(self.expecting)
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        S::deserialize(text.into_deserializer()).map(Either::Plain)
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
-        S::deserialize(number.into_deserializer()).map(Either::Plain)
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
-        S::deserialize(number.into_deserializer()).map(Either::Plain)
-    }
-
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Self::Value, E> {
-        S::deserialize(number.into_deserializer()).map(Either::Plain)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        M::deserialize(MapAccessDeserializer::new(map)).map(Either::Mapping)
+    fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<Self::Value, A::Error> {
+        let (shape, value) = data.variant()?;
+        match shape {
+            Shape::Scalar => value.newtype_variant().map(Either::Plain),
+            Shape::Mapping => value.newtype_variant().map(Either::Mapping),
+            Shape::List => Err(A::Error::invalid_type(Unexpected::Seq, &self)),
+        }
     }
 }
 
@@ -134,10 +94,8 @@ where
     M: Deserialize<'de>,
     D: Deserializer<'de>,
 {
-    deserializer.deserialize_any(EitherVisitor {
-        expecting,
-        kind: PhantomData,
-    })
+    let kind = PhantomData;
+    deserialize_by_shape(deserializer, EitherVisitor { expecting, kind })
 }
 
 /// Either of two for editors.
@@ -167,10 +125,6 @@ macro_rules! either_document {
             fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 $crate::document::shapes::either_schema::<$plain, $mapping>(generator)
             }
-        }
-
-        impl $crate::document::shapes::Item for $name {
-            const EXPECTING: &'static str = $expecting;
         }
     };
 }

@@ -2,15 +2,15 @@
 //! A template as it is written: a word, or a mapping with more behind it.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::de::{self, Deserializer};
 
-use super::Text;
+use super::shapes::{Either, either};
+use super::words::Text;
 use crate::model::{Ground, Log, PageSize, Template, Xfs};
+use crate::value::{FromScalar, deserialize_scalar};
 
 const XFS: &str = "xfs";
 const UNMOUNTED: &str = "unmounted";
@@ -89,46 +89,48 @@ fn huge() -> PageSize {
     PageSize::Huge
 }
 
-struct TemplateVisitor;
+/// A template by its word alone.
+struct PlainTemplate(Template);
 
-impl<'de> Visitor<'de> for TemplateVisitor {
-    type Value = Template;
+impl FromScalar for PlainTemplate {
+    const EXPECTING: &'static str =
+        "`xfs`, `unmounted`, `devdax`, or a mapping like `{ xfs: { mount: \"dax=always\" } }`";
 
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .write_str("`xfs`, `unmounted`, `devdax`, or a mapping like `{ xfs: { mount: \"dax=always\" } }`")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Template, E> {
+    fn from_text<E: de::Error>(text: &str) -> Result<Self, E> {
         match text {
-            XFS => Ok(Template::default()),
-            UNMOUNTED => Ok(Template::Unmounted { nvdimms: one() }),
-            DEVDAX => Ok(Template::Devdax { align: huge() }),
-            _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+            XFS => Ok(Self(Template::default())),
+            UNMOUNTED => Ok(Self(Template::Unmounted { nvdimms: one() })),
+            DEVDAX => Ok(Self(Template::Devdax { align: huge() })),
+            _ => Err(E::invalid_value(de::Unexpected::Str(text), &Self::EXPECTING)),
         }
     }
+}
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Template, A::Error> {
-        let TemplateDocument {
-            xfs,
-            unmounted,
-            devdax,
-        } = TemplateDocument::deserialize(MapAccessDeserializer::new(map))?;
-        let named = [
-            xfs.map(|xfs| Ok(with_xfs(xfs))),
-            unmounted.map(without_filesystem),
-            devdax.map(|DevdaxDocument { align }| Ok(Template::Devdax { align })),
-        ];
-        let mut named = named.into_iter().flatten();
-        match (named.next(), named.next()) {
-            (Some(template), None) => template,
-            (Some(_), Some(_)) => Err(de::Error::custom(
-                "a case has one template, either `xfs`, `unmounted` or `devdax`",
-            )),
-            (None, _) => Err(de::Error::custom(
-                "name a template, `xfs`, `unmounted` or `devdax`",
-            )),
-        }
+impl<'de> Deserialize<'de> for PlainTemplate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize_scalar(deserializer)
+    }
+}
+
+/// The one template that a mapping names.
+fn named<E: de::Error>(document: TemplateDocument) -> Result<Template, E> {
+    let TemplateDocument {
+        xfs,
+        unmounted,
+        devdax,
+    } = document;
+    let named = [
+        xfs.map(|xfs| Ok(with_xfs(xfs))),
+        unmounted.map(without_filesystem),
+        devdax.map(|DevdaxDocument { align }| Ok(Template::Devdax { align })),
+    ];
+    let mut named = named.into_iter().flatten();
+    match (named.next(), named.next()) {
+        (Some(template), None) => template,
+        (Some(_), Some(_)) => Err(E::custom(
+            "a case has one template, either `xfs`, `unmounted` or `devdax`",
+        )),
+        (None, _) => Err(E::custom("name a template, `xfs`, `unmounted` or `devdax`")),
     }
 }
 
@@ -152,7 +154,10 @@ fn without_filesystem<E: de::Error>(UnmountedDocument { nvdimms }: UnmountedDocu
 
 impl<'de> Deserialize<'de> for Template {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TemplateVisitor)
+        match either(deserializer, PlainTemplate::EXPECTING)? {
+            Either::Plain(PlainTemplate(template)) => Ok(template),
+            Either::Mapping(document) => named(document),
+        }
     }
 }
 

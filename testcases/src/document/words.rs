@@ -2,17 +2,15 @@
 //! What is written as a word, or as a word with more behind it.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::marker::PhantomData;
 use std::sync::LazyLock;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::de::{self, Deserializer};
 
+use super::shapes::{Either, either};
 use crate::model::{CallResult, NotifyFailure};
-use crate::value::{Errno, FromScalar, ReturnCode, deserialize_scalar};
+use crate::value::{Errno, FromScalar, ReturnCode, deserialize_scalar, unknown_errno};
 
 /// Text that says something.
 #[derive(Debug)]
@@ -83,7 +81,7 @@ impl FromScalar for Ending {
             _ => text
                 .parse()
                 .map(Self::Error)
-                .map_err(|_| E::unknown_variant(text, &ENDINGS)),
+                .map_err(|_| unknown_errno(text, &ENDINGS)),
         }
     }
 
@@ -128,7 +126,7 @@ impl FromScalar for CallResult {
             _ => text
                 .parse()
                 .map(Self::Error)
-                .map_err(|_| E::unknown_variant(text, &CALL_RESULTS)),
+                .map_err(|_| unknown_errno(text, &CALL_RESULTS)),
         }
     }
 
@@ -157,35 +155,6 @@ impl JsonSchema for CallResult {
     }
 }
 
-/// Something that is a word when there is no more to say, and a mapping otherwise.
-struct WordOrMapping<T, M> {
-    expecting: &'static str,
-    word: &'static str,
-    of_word: fn() -> T,
-    of_mapping: fn(M) -> T,
-    kind: PhantomData<M>,
-}
-
-impl<'de, T, M: Deserialize<'de>> Visitor<'de> for WordOrMapping<T, M> {
-    type Value = T;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.expecting)
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-        if text == self.word {
-            Ok((self.of_word)())
-        } else {
-            Err(E::invalid_value(de::Unexpected::Str(text), &self))
-        }
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        M::deserialize(MapAccessDeserializer::new(map)).map(self.of_mapping)
-    }
-}
-
 /// Calls of the filesystem's handler.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -198,14 +167,31 @@ struct CalledDocument {
     calls: Option<u32>,
 }
 
+/// `never`.
+struct Never;
+
+impl FromScalar for Never {
+    const EXPECTING: &'static str = "`never`, or a mapping like `{ returned: 0 }`";
+
+    fn from_text<E: de::Error>(text: &str) -> Result<Self, E> {
+        match text {
+            "never" => Ok(Self),
+            _ => Err(E::invalid_value(de::Unexpected::Str(text), &Self::EXPECTING)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Never {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize_scalar(deserializer)
+    }
+}
+
 impl<'de> Deserialize<'de> for NotifyFailure {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WordOrMapping {
-            expecting: "`never`, or a mapping like `{ returned: 0 }`",
-            word: "never",
-            of_word: || Self::Never,
-            of_mapping: |CalledDocument { returned, calls }| Self::Called { returned, calls },
-            kind: PhantomData,
+        Ok(match either(deserializer, Never::EXPECTING)? {
+            Either::Plain(Never) => Self::Never,
+            Either::Mapping(CalledDocument { returned, calls }) => Self::Called { returned, calls },
         })
     }
 }

@@ -19,13 +19,13 @@ use crate::diagnostic::{Diagnostic, ENOUGH, merged};
 use crate::document::{Document, KnownIssueDocument, OneOrMany, SplatText, Text};
 use crate::library::Library;
 use crate::model::{Isolation, KnownIssue, Parameter, Template};
-use crate::syntax::{Filling, Later, Node, Part};
+use crate::syntax::{Filling, Kind, Later, Node};
 use crate::value::{KernelRange, Row};
 use finding::findings;
 use parameters::{Instance, Parameters};
 use steps::{Memory, Scope, Unfolding, condition, unused};
 
-pub(crate) use steps::LoweredStep;
+pub(crate) use steps::{LoweredStep, may_be_empty};
 
 /// A case whose parts are each well formed; whether they fit together is still to be checked.
 #[derive(Debug)]
@@ -58,27 +58,27 @@ pub(crate) struct Places {
 
 /// The parts of a document that are read for every case anew.
 struct Head {
-    summary: Option<Part>,
-    why: Option<Part>,
-    covers: Option<Part>,
-    template: Option<Part>,
-    isolation: Option<Part>,
-    kernel: Option<Part>,
-    steps: Option<Part>,
-    known_issues: Option<Part>,
+    summary: Option<Node>,
+    why: Option<Node>,
+    covers: Option<Node>,
+    template: Option<Node>,
+    isolation: Option<Node>,
+    kernel: Option<Node>,
+    steps: Option<Node>,
+    known_issues: Option<Node>,
 }
 
 /// Reads the cases of a file, adding every mistake to `found`.
 pub(crate) fn cases(
-    mut root: Part,
+    mut root: Node,
     library: &mut Library<'_>,
     found: &mut Vec<Diagnostic>,
 ) -> Option<Vec<Parts>> {
-    let document: Document = root.read_past("word", found)?;
-    let node = &root.node;
+    let document: Document = root.read_past(found)?;
+    let node = &root;
     let parameters = match document.parameters {
         None => Some(Parameters::none()),
-        Some(later) => Parameters::read(&later.with(node.at("parameters").clone()), found),
+        Some(_) => Parameters::read(node.at("parameters"), found),
     };
     let head = Head {
         summary: part(document.summary, node, "summary"),
@@ -128,8 +128,8 @@ pub(crate) fn cases(
     found.is_empty().then_some(cases)
 }
 
-fn part<T>(later: Option<Later<T>>, root: &Node, key: &str) -> Option<Part> {
-    later.map(|later| later.with(root.at(key).clone()))
+fn part<T>(later: Option<Later<T>>, root: &Node, key: &str) -> Option<Node> {
+    later.map(|_| root.at(key).clone())
 }
 
 /// One case being read.
@@ -173,7 +173,7 @@ impl Reading<'_> {
     }
 
     /// A part with the values of this case in it.
-    fn filled(&mut self, part: &Part, instance: &Instance) -> Part {
+    fn filled(&mut self, part: &Node, instance: &Instance) -> Node {
         let mut part = part.clone();
         let mut filling = Filling::new(&instance.values);
         filling.fill(&mut part, self.found);
@@ -181,14 +181,14 @@ impl Reading<'_> {
         part
     }
 
-    fn optional<T: DeserializeOwned>(&mut self, part: Option<&Part>, instance: &Instance) -> Option<T> {
-        let mut part = self.filled(part?, instance);
+    fn optional<T: DeserializeOwned>(&mut self, part: Option<&Node>, instance: &Instance) -> Option<T> {
+        let part = self.filled(part?, instance);
         part.read(self.found)
     }
 
     fn required<T: DeserializeOwned>(
         &mut self,
-        part: Option<&Part>,
+        part: Option<&Node>,
         key: &str,
         instance: &Instance,
     ) -> Option<T> {
@@ -214,7 +214,7 @@ impl Reading<'_> {
 
     fn steps(
         &mut self,
-        part: Option<&Part>,
+        part: Option<&Node>,
         instance: &Instance,
         library: &mut Library<'_>,
     ) -> Vec<LoweredStep> {
@@ -228,7 +228,7 @@ impl Reading<'_> {
         unfolding.steps
     }
 
-    fn covers(&mut self, part: Option<&Part>, instance: &Instance) -> Vec<Row> {
+    fn covers(&mut self, part: Option<&Node>, instance: &Instance) -> Vec<Row> {
         let Some(part) = part else {
             return Vec::new();
         };
@@ -237,7 +237,7 @@ impl Reading<'_> {
             if covers.iter().take(index).any(|other| other == row) {
                 self.found.push(
                     Diagnostic::new(format!("row {row} is named twice"))
-                        .at(part.node.nth(index).handle.clone(), "again here")
+                        .at(part.nth(index).handle.clone(), "again here")
                         .help("keep one of the two"),
                 );
             }
@@ -246,12 +246,12 @@ impl Reading<'_> {
         covers
     }
 
-    fn known_issues(&mut self, part: Option<&Part>, instance: &Instance) -> Vec<(KnownIssue, Node)> {
+    fn known_issues(&mut self, part: Option<&Node>, instance: &Instance) -> Vec<(KnownIssue, Node)> {
         let Some(part) = part else {
             return Vec::new();
         };
-        let mut part = self.filled(part, instance);
-        let Some(items) = part.items() else {
+        let part = self.filled(part, instance);
+        let Kind::List(items) = part.kind else {
             // Says what should stand there.
             let _ = part.read::<Vec<Later<KnownIssueDocument>>>(self.found);
             return Vec::new();
@@ -267,8 +267,8 @@ impl Reading<'_> {
                 }
             }
             let issue = item.read::<KnownIssueDocument>(self.found);
-            let issue = issue.and_then(|issue| known_issue(issue, &item.node, self.found));
-            issues.extend(issue.map(|issue| (issue, item.node)));
+            let issue = issue.and_then(|issue| known_issue(issue, &item, self.found));
+            issues.extend(issue.map(|issue| (issue, item)));
         }
         issues
     }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::diagnostic::Diagnostic;
 use crate::model::Parameter;
 use crate::suggest;
-use crate::syntax::{Part, Values};
+use crate::syntax::{Entry, Node, Values};
 use crate::value::ParameterName;
 
 /// More cases than anybody wants of one file.
@@ -22,7 +22,7 @@ pub(super) struct Parameters {
     /// Where each name is declared.
     pub(super) declared: BTreeMap<String, Range<usize>>,
     /// The values that each name can have.
-    pub(super) possible: BTreeMap<String, Vec<Part>>,
+    pub(super) possible: BTreeMap<String, Vec<Node>>,
     /// The cases. Without parameters, just one.
     pub(super) instances: Vec<Instance>,
 }
@@ -48,12 +48,12 @@ impl Parameters {
     }
 
     /// Reads the parameters of a file, be they a product or rows.
-    pub(super) fn read(part: &Part, found: &mut Vec<Diagnostic>) -> Option<Self> {
+    pub(super) fn read(part: &Node, found: &mut Vec<Diagnostic>) -> Option<Self> {
         let before = found.len();
         let parameters = if let Some(entries) = part.entries() {
             product(part, entries, found)
         } else if let Some(rows) = part.items() {
-            self::rows(part, &rows, found)
+            self::rows(part, rows, found)
         } else {
             found.push(wrong_form(part));
             None
@@ -64,9 +64,9 @@ impl Parameters {
     }
 }
 
-fn wrong_form(part: &Part) -> Diagnostic {
+fn wrong_form(part: &Node) -> Diagnostic {
     Diagnostic::new("parameters are values for each name, or rows of values")
-        .at(part.node.handle.clone(), "neither of the two")
+        .at(part.handle.clone(), "neither of the two")
         .help("write `{ policy: [early, late] }`, or `[{ name: x, policy: early }]`")
 }
 
@@ -94,20 +94,16 @@ fn name(text: &str, span: &Range<usize>, found: &mut Vec<Diagnostic>) -> Option<
     }
 }
 
-fn product(
-    part: &Part,
-    entries: Vec<(String, Range<usize>, Part)>,
-    found: &mut Vec<Diagnostic>,
-) -> Option<Parameters> {
+fn product(part: &Node, entries: &[Entry], found: &mut Vec<Diagnostic>) -> Option<Parameters> {
     let mut axes = Vec::new();
-    for (key, span, values) in entries {
-        let name = name(&key, &span, found);
-        let items = match values.items() {
+    for Entry { key, key_span, value } in entries {
+        let name = name(key, key_span, found);
+        let items = match value.items() {
             Some(items) if !items.is_empty() => items,
             _ => {
                 found.push(
                     Diagnostic::new(format!("`{key}` needs a list of values"))
-                        .at(values.node.handle.clone(), "no list, or an empty one")
+                        .at(value.handle.clone(), "no list, or an empty one")
                         .help(format!("write `{key}: [one, another]`")),
                 );
                 continue;
@@ -116,11 +112,11 @@ fn product(
         for item in items.iter().filter(|item| item.text().is_none()) {
             found.push(
                 Diagnostic::new("a value that cases are named by is a word or a number")
-                    .at(item.node.handle.clone(), "a list or mapping")
+                    .at(item.handle.clone(), "a list or mapping")
                     .help("write rows instead, each with a `name`: `[{ name: x, … }]`"),
             );
         }
-        axes.extend(name.map(|name| (name, span, items)));
+        axes.extend(name.map(|name| (name, key_span, items)));
     }
     if axes.is_empty() {
         if found.is_empty() {
@@ -134,7 +130,7 @@ fn product(
     if count.is_none_or(|count| count > MOST) {
         found.push(
             Diagnostic::new(format!("these parameters would make more than {MOST} cases"))
-                .at(part.node.handle.clone(), "every combination is a case")
+                .at(part.handle.clone(), "every combination is a case")
                 .help("write those that matter as rows: `[{ name: x, … }]`"),
         );
         return None;
@@ -149,18 +145,18 @@ fn product(
     Some(Parameters {
         declared: axes
             .iter()
-            .map(|(name, span, _)| (name.as_str().to_owned(), span.clone()))
+            .map(|(name, span, _)| (name.as_str().to_owned(), (*span).clone()))
             .collect(),
         possible: axes
             .into_iter()
-            .map(|(name, _, items)| (name.as_str().to_owned(), items))
+            .map(|(name, _, items)| (name.as_str().to_owned(), items.to_vec()))
             .collect(),
         instances,
     })
 }
 
 /// The case with one parameter more, which also adds to its name.
-fn with(instance: &Instance, name: &ParameterName, value: &Part) -> Instance {
+fn with(instance: &Instance, name: &ParameterName, value: &Node) -> Instance {
     let mut instance = instance.clone();
     let text = value.text().unwrap_or_default();
     let more = slug(text);
@@ -173,7 +169,7 @@ fn with(instance: &Instance, name: &ParameterName, value: &Part) -> Instance {
 }
 
 impl Instance {
-    fn add(&mut self, name: &ParameterName, value: &Part) {
+    fn add(&mut self, name: &ParameterName, value: &Node) {
         self.values.insert(name.as_str().to_owned(), value.clone());
         self.parameters.push(Parameter {
             name: name.clone(),
@@ -194,7 +190,7 @@ fn slug(text: &str) -> String {
     }
 }
 
-fn rows(part: &Part, rows: &[Part], found: &mut Vec<Diagnostic>) -> Option<Parameters> {
+fn rows(part: &Node, rows: &[Node], found: &mut Vec<Diagnostic>) -> Option<Parameters> {
     let mut parameters = Parameters::default();
     if rows.is_empty() {
         found.push(wrong_form(part));
@@ -204,19 +200,24 @@ fn rows(part: &Part, rows: &[Part], found: &mut Vec<Diagnostic>) -> Option<Param
         let Some(entries) = row.entries() else {
             found.push(
                 Diagnostic::new("a row is a mapping with a `name`")
-                    .at(row.node.handle.clone(), "not a mapping")
+                    .at(row.handle.clone(), "not a mapping")
                     .help("write it like `{ name: x, policy: early }`"),
             );
             continue;
         };
         let mut instance = Instance::default();
-        for (key, span, value) in &entries {
+        for Entry {
+            key,
+            key_span: span,
+            value,
+        } in entries
+        {
             if key == "name" {
                 match value.text() {
                     Some(text) if !text.trim().is_empty() => instance.suffix = Some(slug(text)),
                     _ => found.push(
                         Diagnostic::new("the name of a row is a word")
-                            .at(value.node.handle.clone(), "no word")
+                            .at(value.handle.clone(), "no word")
                             .help("write it like `name: x`"),
                     ),
                 }
@@ -235,10 +236,10 @@ fn rows(part: &Part, rows: &[Part], found: &mut Vec<Diagnostic>) -> Option<Param
                 instance.add(&name, value);
             }
         }
-        if row.node.entry("name").is_none() {
+        if row.entry("name").is_none() {
             found.push(
                 Diagnostic::new("`name` is missing")
-                    .at(row.node.handle.clone(), "a row needs a name")
+                    .at(row.handle.clone(), "a row needs a name")
                     .help("add `name: …`: it becomes a part of the case's name"),
             );
         }
@@ -252,7 +253,7 @@ fn rows(part: &Part, rows: &[Part], found: &mut Vec<Diagnostic>) -> Option<Param
         for (name, span) in missing {
             found.push(
                 Diagnostic::new(format!("this row has no `{name}`"))
-                    .at(row.node.handle.clone(), format!("`{name}` is missing"))
+                    .at(row.handle.clone(), format!("`{name}` is missing"))
                     .see(span.clone(), "another row has it")
                     .help(format!("add `{name}: …`: all rows have the same keys")),
             );
@@ -272,14 +273,14 @@ fn distinct(parameters: &Parameters, found: &mut Vec<Diagnostic>) {
             // A value that is there twice, or two that read the same in a name.
             let pair = instance.values.iter().find_map(|(name, value)| {
                 let other = first.values.get(name)?;
-                (other.node.span != value.node.span).then_some((value, other))
+                (other.span != value.span).then_some((value, other))
             });
             let diagnostic = Diagnostic::new(format!("two cases of this file would be called `.{suffix}`"));
             found.push(
                 match pair {
                     Some((value, other)) => diagnostic
-                        .at(value.node.handle.clone(), "this one")
-                        .see(other.node.handle.clone(), "and this one"),
+                        .at(value.handle.clone(), "this one")
+                        .see(other.handle.clone(), "and this one"),
                     None => diagnostic,
                 }
                 .help("take one away, or choose values that differ in letters and digits"),

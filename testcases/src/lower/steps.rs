@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::slice;
 
 use super::expect::expectation;
 use super::injection::{injection, mark};
@@ -14,7 +15,7 @@ use crate::document::{IncludeDocument, PartsDocument, StepDocument, Text};
 use crate::library::Library;
 use crate::model::Action;
 use crate::suggest;
-use crate::syntax::{Filling, Kind, Later, Node, Part, Values, open};
+use crate::syntax::{Entry, Filling, Kind, Later, Node, Values, open};
 use crate::value::{KernelRange, ParameterName};
 
 /// A step that is there, whatever the kernel.
@@ -36,7 +37,7 @@ const DEEPEST: usize = 8;
 pub(super) struct Scope<'a> {
     pub(super) values: &'a Values,
     /// What each of them can be, as far as that is known.
-    pub(super) possible: &'a BTreeMap<String, Vec<Part>>,
+    pub(super) possible: &'a BTreeMap<String, Vec<Node>>,
 }
 
 /// What is remembered of a file beyond one of its cases.
@@ -81,7 +82,7 @@ impl<'a, 'l> Unfolding<'a, 'l> {
     }
 
     /// Unfolds the steps of the case's own file.
-    pub(super) fn case(&mut self, part: Part, scope: &Scope<'_>) {
+    pub(super) fn case(&mut self, part: Node, scope: &Scope<'_>) {
         let mut filling = Filling::new(scope.values);
         let mut part = part;
         filling.fill(&mut part, self.found);
@@ -92,9 +93,9 @@ impl<'a, 'l> Unfolding<'a, 'l> {
     }
 
     /// Unfolds a list of steps; gives the parameters that their conditions ask for.
-    fn list(&mut self, mut part: Part, scope: &Scope<'_>, around: &Around) -> BTreeSet<String> {
+    fn list(&mut self, part: Node, scope: &Scope<'_>, around: &Around) -> BTreeSet<String> {
         let mut used = BTreeSet::new();
-        let Some(items) = part.items() else {
+        let Kind::List(items) = part.kind else {
             // Says what should stand there.
             let _ = part.read::<Vec<Later<StepDocument>>>(self.found);
             return used;
@@ -102,7 +103,7 @@ impl<'a, 'l> Unfolding<'a, 'l> {
         if items.is_empty() {
             self.found.push(
                 Diagnostic::new("`steps` is empty: a case that does nothing shows nothing")
-                    .at(part.node.handle.clone(), "no step")
+                    .at(part.handle.clone(), "no step")
                     .help("prepare files and victims, inject, and say what is expected"),
             );
         }
@@ -115,28 +116,28 @@ impl<'a, 'l> Unfolding<'a, 'l> {
         used
     }
 
-    fn step(&mut self, mut part: Part, scope: &Scope<'_>, around: &Around, used: &mut BTreeSet<String>) {
+    fn step(&mut self, mut part: Node, scope: &Scope<'_>, around: &Around, used: &mut BTreeSet<String>) {
         let mut around = around.clone();
-        let begin = part.node.span.start;
+        let begin = part.span.start;
         if let Some(when) = part.take("when") {
             let condition = self::condition(&when, Some(scope), scope, used, self.found);
-            let (Some(condition), true) = (condition, single_key(&part.node, self.found)) else {
+            let (Some(condition), true) = (condition, single_key(&part, self.found)) else {
                 return;
             };
             // What is included here may hold where it is included elsewhere.
             if self.stack.is_empty() {
                 let conditions = &mut self.memory.conditions;
-                let begin = when.node.span.start;
+                let begin = when.span.start;
                 let seen = conditions
                     .entry(begin)
-                    .or_insert_with(|| (when.node.handle.clone(), false));
+                    .or_insert_with(|| (when.handle.clone(), false));
                 seen.1 |= condition.holds;
             }
             if !condition.holds {
                 return;
             }
             around.when = both(around.when, condition.kernel);
-        } else if !single_key(&part.node, self.found) {
+        } else if !single_key(&part, self.found) {
             return;
         }
         let Some(document) = part.read_word("step", self.found) else {
@@ -145,17 +146,17 @@ impl<'a, 'l> Unfolding<'a, 'l> {
         let document = match document {
             StepDocument::Include(include) => {
                 let from = around.from.clone();
-                around.from = Some(from.unwrap_or(begin..part.node.span.end));
-                self.include(include, &part.node, &around);
+                around.from = Some(from.unwrap_or(begin..part.span.end));
+                self.include(include, &part, &around);
                 return;
             }
             document => document,
         };
-        let action = action(document, &part.node, self.found);
+        let action = action(document, &part, self.found);
         self.steps.extend(action.map(|action| LoweredStep {
             action,
             when: around.when,
-            node: part.node,
+            node: part,
             from: around.from,
         }));
     }
@@ -189,48 +190,43 @@ impl<'a, 'l> Unfolding<'a, 'l> {
                 return;
             }
         };
-        let mut root = match open(&text.text, text.base) {
+        let mut root = match open(&text.text, text.base, may_be_empty) {
             Ok(root) => root,
             Err(diagnostics) => {
                 self.found.extend(diagnostics);
                 return;
             }
         };
-        let Some(document) = root.read_past::<PartsDocument>("word", self.found) else {
+        let Some(document) = root.read_past::<PartsDocument>(self.found) else {
             return;
         };
         match document.summary {
-            Some(summary) => {
-                let _ = summary
-                    .with(root.node.at("summary").clone())
-                    .read::<Text>(self.found);
+            Some(_) => {
+                let _ = root.at("summary").read::<Text>(self.found);
             }
             None => self.found.push(
                 Diagnostic::new("`summary` is missing")
-                    .at(root.node.handle.clone(), "a file of steps needs `summary`")
+                    .at(root.handle.clone(), "a file of steps needs `summary`")
                     .help("say in a sentence what the steps do: `summary: …`"),
             ),
         }
         let declared: Vec<ParameterName> = document
             .parameters
-            .and_then(|names| names.with(root.node.at("parameters").clone()).read(self.found))
+            .and_then(|_| root.at("parameters").read(self.found))
             .unwrap_or_default();
-        let given = include
-            .with
-            .and_then(|with| with.with(node.at("with").clone()).entries())
-            .unwrap_or_default();
-        let Some(values) = self.given(&declared, given, &root.node, node) else {
+        let given = include.with.and_then(|_| node.at("with").entries());
+        let Some(values) = self.given(&declared, given.unwrap_or_default(), &root, node) else {
             return;
         };
-        let Some(steps) = document.steps else {
+        if document.steps.is_none() {
             self.found.push(
                 Diagnostic::new("`steps` is missing")
-                    .at(root.node.handle.clone(), "a file of steps needs `steps`")
+                    .at(root.handle.clone(), "a file of steps needs `steps`")
                     .help("say what happens: `steps:` and a list"),
             );
             return;
-        };
-        let mut steps = steps.with(root.node.at("steps").clone());
+        }
+        let mut steps = root.at("steps").clone();
         let mut filling = Filling::new(&values);
         filling.fill(&mut steps, self.found);
         let mut used = filling.used;
@@ -242,7 +238,7 @@ impl<'a, 'l> Unfolding<'a, 'l> {
         self.stack.push(name.to_owned());
         used.extend(self.list(steps, &scope, around));
         self.stack.pop();
-        let names = root.node.at("parameters");
+        let names = root.at("parameters");
         for (index, name) in declared.iter().enumerate() {
             if !used.contains(name.as_str()) {
                 self.found
@@ -255,18 +251,18 @@ impl<'a, 'l> Unfolding<'a, 'l> {
     fn given(
         &mut self,
         declared: &[ParameterName],
-        given: Vec<(String, Range<usize>, Part)>,
+        given: &[Entry],
         file: &Node,
         include: &Node,
     ) -> Option<Values> {
         let before = self.found.len();
         let mut values = Values::new();
-        for (key, span, part) in given {
+        for Entry { key, key_span, value } in given {
             if declared.iter().any(|name| name.as_str() == key) {
-                values.insert(key, part);
+                values.insert(key.clone(), value.clone());
             } else {
                 let known = declared.iter().map(|name| name.as_str().to_owned());
-                self.found.push(unknown(&key, span, known));
+                self.found.push(unknown(key, key_span.clone(), known));
             }
         }
         let names = file.at("parameters");
@@ -322,7 +318,7 @@ pub(super) struct Condition {
 
 /// Reads a condition. `kernels` is given where it may speak of kernels.
 pub(super) fn condition(
-    when: &Part,
+    when: &Node,
     kernels: Option<&Scope<'_>>,
     scope: &Scope<'_>,
     used: &mut BTreeSet<String>,
@@ -333,7 +329,7 @@ pub(super) fn condition(
     let Some(entries) = entries else {
         found.push(
             Diagnostic::new("`when` says when the step is there")
-                .at(when.node.handle.clone(), "no condition")
+                .at(when.handle.clone(), "no condition")
                 .help("write it like `when: { kernel: \"<6.2\" }` or `when: { policy: early }`"),
         );
         return None;
@@ -342,27 +338,31 @@ pub(super) fn condition(
         holds: true,
         kernel: None,
     };
-    for (key, span, mut value) in entries {
+    for Entry { key, key_span, value } in entries {
         if key == KERNEL && kernels.is_some() {
             condition.kernel = value.read(found);
             continue;
         }
-        let Some(is) = scope.values.get(&key) else {
+        let Some(is) = scope.values.get(key) else {
             let words = kernels.map(|_| KERNEL.to_owned()).into_iter();
-            found.push(unknown(&key, span, words.chain(scope.values.keys().cloned())));
+            found.push(unknown(
+                key,
+                key_span.clone(),
+                words.chain(scope.values.keys().cloned()),
+            ));
             continue;
         };
         used.insert(key.clone());
-        let wanted = value.items().unwrap_or_else(|| vec![value.clone()]);
-        if let Some(possible) = scope.possible.get(&key) {
+        let wanted = value.items().unwrap_or(slice::from_ref(value));
+        if let Some(possible) = scope.possible.get(key) {
             let strangers = wanted
                 .iter()
                 .filter(|wanted| !possible.iter().any(|can| can.means(wanted)));
             for stranger in strangers {
                 let text = stranger.text().unwrap_or("this");
-                let known: Vec<&str> = possible.iter().filter_map(Part::text).collect();
+                let known: Vec<&str> = possible.iter().filter_map(Node::text).collect();
                 let diagnostic = Diagnostic::new(format!("`{key}` is never `{text}`"))
-                    .at(stranger.node.handle.clone(), "no value of the parameter");
+                    .at(stranger.handle.clone(), "no value of the parameter");
                 found.push(match suggest::way_out(text, "value", &known) {
                     Some(help) => diagnostic.help(help),
                     None => diagnostic.help("choose one of the parameter's values"),
@@ -372,6 +372,14 @@ pub(super) fn condition(
         condition.holds &= wanted.iter().any(|wanted| wanted.means(is));
     }
     (found.len() == before).then_some(condition)
+}
+
+/// Whether a step is right that is this word with an empty mapping behind it.
+pub(crate) fn may_be_empty(word: &str) -> bool {
+    let mut found = Vec::new();
+    let step = open(&format!("{word}: {{}}"), 0, |_| false).ok();
+    let action = step.and_then(|step| action(step.read(&mut found)?, &step, &mut found));
+    action.is_some() && found.is_empty()
 }
 
 /// Whether a step is a mapping with one key; says so if it is not.

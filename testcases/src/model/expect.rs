@@ -218,7 +218,7 @@ impl fmt::Display for FilesystemState {
 
 /// Why XFS shut down (`SHUTDOWN_*` in fs/xfs/xfs_mount.h).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", expecting = "a reason such as `corrupt-ondisk`")]
 pub enum ShutdownReason {
     /// SHUTDOWN_META_IO_ERROR: metadata could not be written.
     MetadataIo,

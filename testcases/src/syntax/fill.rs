@@ -3,17 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_yaml::Value;
-
-use super::part::Part;
-use super::tree::{Kind, Node};
+use super::node::{Kind, Node};
+use super::scalar::{Meaning, Scalar};
 use crate::diagnostic::Diagnostic;
 use crate::suggest;
 
 /// What stands for each name.
-pub(crate) type Values = BTreeMap<String, Part>;
+pub(crate) type Values = BTreeMap<String, Node>;
 
-/// Puts values into parts of a document, and remembers which were asked for.
+/// Puts values into a document, and remembers which were asked for.
 #[derive(Debug)]
 pub(crate) struct Filling<'a> {
     values: &'a Values,
@@ -35,41 +33,28 @@ impl<'a> Filling<'a> {
         }
     }
 
-    /// Fills every scalar of the part. One that is nothing but `${name}` becomes the value itself, with its type and its
-    /// place; elsewhere the value's text is put in.
-    pub(crate) fn fill(&mut self, part: &mut Part, found: &mut Vec<Diagnostic>) {
-        self.walk(&mut part.value, &mut part.node, found);
-    }
-
-    fn walk(&mut self, value: &mut Value, node: &mut Node, found: &mut Vec<Diagnostic>) {
-        match (&mut *value, &mut node.kind) {
-            (Value::Mapping(mapping), Kind::Map(entries)) => {
-                for ((_, value), entry) in mapping.iter_mut().zip(entries) {
-                    self.walk(value, &mut entry.value, found);
+    /// Fills every scalar of a value. One that is nothing but `${name}` becomes the value of that name, with its type and
+    /// its place; elsewhere the value's text is put in.
+    pub(crate) fn fill(&mut self, node: &mut Node, found: &mut Vec<Diagnostic>) {
+        match &mut node.kind {
+            Kind::Map(entries) => entries
+                .iter_mut()
+                .for_each(|entry| self.fill(&mut entry.value, found)),
+            Kind::List(items) => items.iter_mut().for_each(|item| self.fill(item, found)),
+            Kind::Scalar(scalar) => {
+                if let Meaning::Text(text) = scalar.meaning() {
+                    let text = text.to_owned();
+                    self.scalar(&text, node, found);
                 }
             }
-            (Value::Sequence(items), Kind::List(nodes)) => {
-                for (value, node) in items.iter_mut().zip(nodes) {
-                    self.walk(value, node, found);
-                }
-            }
-            (Value::String(text), _) => {
-                let text = std::mem::take(text);
-                self.scalar(&text, value, node, found);
-            }
-            _ => {}
         }
     }
 
-    fn scalar(&mut self, text: &str, value: &mut Value, node: &mut Node, found: &mut Vec<Diagnostic>) {
+    fn scalar(&mut self, text: &str, node: &mut Node, found: &mut Vec<Diagnostic>) {
         let pieces = pieces(text);
         if let [Piece::Name(name)] = pieces.as_slice() {
-            match self.value(name, node, found) {
-                Some(given) => {
-                    *value = given.value.clone();
-                    *node = given.node.clone();
-                }
-                None => *value = Value::String(text.to_owned()),
+            if let Some(given) = self.value(name, node, found) {
+                node.clone_from(given);
             }
             return;
         }
@@ -88,18 +73,17 @@ impl<'a> Filling<'a> {
                                 "`${{{name}}}` is a list or mapping, which is no part of a text"
                             ))
                             .at(node.handle.clone(), "among other text")
-                            .see(given.node.handle.clone(), "this is its value")
+                            .see(given.handle.clone(), "this is its value")
                             .help("let `${…}` stand alone, or give the parameter a plain value"),
                         ),
                     }
                 }
             }
         }
-        node.kind = Kind::Scalar(filled.clone());
-        *value = Value::String(filled);
+        node.kind = Kind::Scalar(Scalar::text(filled));
     }
 
-    fn value(&mut self, name: &str, node: &Node, found: &mut Vec<Diagnostic>) -> Option<&'a Part> {
+    fn value(&mut self, name: &str, node: &Node, found: &mut Vec<Diagnostic>) -> Option<&'a Node> {
         self.used.insert(name.to_owned());
         let given = self.values.get(name);
         if given.is_none() {

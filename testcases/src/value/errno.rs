@@ -11,6 +11,7 @@ use serde::de::{self, Deserialize, Deserializer, Unexpected};
 use serde::ser::{Serialize, Serializer};
 
 use super::scalar::{self, FromScalar};
+use crate::suggest;
 
 /// The largest number of include/uapi/asm-generic/errno.h (EHWPOISON).
 const LARGEST: i32 = 133;
@@ -116,11 +117,20 @@ impl FromStr for Errno {
     }
 }
 
+/// The error for a text where an errno, or another of the `known` words, was expected.
+pub(crate) fn unknown_errno<E: de::Error>(text: &str, known: &[&str]) -> E {
+    let way_out = suggest::way_out(text, "errno", known);
+    let way_out = way_out
+        .as_deref()
+        .unwrap_or("errno(3) lists the names; a number is taken as well");
+    E::custom(format!("unknown errno `{text}`: {way_out}"))
+}
+
 impl FromScalar for Errno {
     const EXPECTING: &'static str = "the name of an errno, such as `EIO`";
 
     fn from_text<E: de::Error>(text: &str) -> Result<Self, E> {
-        text.parse().map_err(|_| E::unknown_variant(text, Self::names()))
+        text.parse().map_err(|_| unknown_errno(text, Self::names()))
     }
 
     fn from_unsigned<E: de::Error>(number: u64) -> Result<Self, E> {

@@ -20,6 +20,7 @@ pub use bytes::{Bytes, BytesError};
 pub use comm::{Comm, CommError};
 pub use count::{Count, CountError};
 pub use covers::Row;
+pub(crate) use errno::unknown_errno;
 pub use errno::{Errno, ErrnoError, ReturnCode};
 pub use fill::{Fill, Sha256, Sha256Error};
 pub use glob::{Glob, GlobError, Pattern, Placeholder};

@@ -13,7 +13,7 @@ use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
 use super::super::{BusCode, Place, ShutdownReason};
-use crate::value::{Bytes, Errno, FromScalar, deserialize_scalar};
+use crate::value::{Bytes, Errno, FromScalar, deserialize_scalar, unknown_errno};
 
 /// SIGBUS.
 const SIGBUS: i32 = Signal::SIGBUS as i32;
@@ -377,7 +377,7 @@ impl FromScalar for FindingValue {
 
     fn from_text<E: de::Error>(text: &str) -> Result<Self, E> {
         text.parse().map_err(|error| match error {
-            FindingValueError::Word(text) => E::unknown_variant(&text, &KNOWN),
+            FindingValueError::Word(text) => unknown_errno(&text, &KNOWN),
             error @ FindingValueError::Form { .. } => E::custom(error),
         })
     }

@@ -1,141 +1,50 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where everything stands: the document as a tree of byte ranges.
+//! From a text to the tree of its values.
 //!
-//! serde_yaml knows the values and forgets the places; this keeps the places. On the way it refuses what the case
-//! language leaves out of YAML, and what would be dangerous or silently wrong: duplicate keys, anchors and aliases, tags,
-//! several documents, keys that are no plain text, and nesting without end.
+//! On the way it refuses what the case language leaves out of YAML, and what would be dangerous or silently wrong: duplicate
+//! keys, anchors and aliases, tags, several documents, keys that are no plain text, keys without a value, and nesting without
+//! end.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
+use super::node::{Entry, Kind, Node};
+use super::scalar::{Meaning, Scalar};
 use crate::diagnostic::Diagnostic;
 
 /// Deeper than any case; far below where a recursive reader of ours would run out of stack.
 const DEEPEST: usize = 32;
 
-/// A value and the bytes of the document that spell it.
-#[derive(Debug, Clone)]
-pub(crate) struct Node {
-    /// From its first byte to its last.
-    pub(crate) span: Range<usize>,
-    /// What to point at: the value itself if it fits into one line, else what introduces it.
-    pub(crate) handle: Range<usize>,
-    pub(crate) kind: Kind,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum Kind {
-    /// Its text, without the quotes.
-    Scalar(String),
-    List(Vec<Node>),
-    Map(Vec<Entry>),
-}
-
-/// A key and its value.
-#[derive(Debug, Clone)]
-pub(crate) struct Entry {
-    pub(crate) key: String,
-    pub(crate) key_span: Range<usize>,
-    pub(crate) value: Node,
-}
-
-impl Node {
-    /// The entry of a mapping.
-    pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {
-        match &self.kind {
-            Kind::Map(entries) => entries.iter().find(|entry| entry.key == key),
-            _ => None,
-        }
-    }
-
-    /// The value of a key; where there is none, this node, which then is the nearest thing to point at.
-    pub(crate) fn at(&self, key: &str) -> &Self {
-        self.entry(key).map_or(self, |entry| &entry.value)
-    }
-
-    /// The one key of a mapping, and its value; nothing if there is not just one.
-    pub(crate) fn only(&self) -> Option<(&str, &Self)> {
-        match &self.kind {
-            Kind::Map(entries) => match entries.as_slice() {
-                [only] => Some((only.key.as_str(), &only.value)),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
-    /// The item of a list; where there is none, this node.
-    pub(crate) fn nth(&self, index: usize) -> &Self {
-        match &self.kind {
-            Kind::List(items) => items.get(index).unwrap_or(self),
-            _ => self,
-        }
-    }
-
-    /// Where a key of this mapping stands; where there is none, what to point at for this node.
-    pub(crate) fn key(&self, key: &str) -> Range<usize> {
-        self.entry(key)
-            .map_or_else(|| self.handle.clone(), |entry| entry.key_span.clone())
-    }
-
-    /// The value of a key or the item of a list.
-    pub(crate) fn at_mut(&mut self, key: &str) -> Option<&mut Self> {
-        match &mut self.kind {
-            Kind::Map(entries) => entries
-                .iter_mut()
-                .find(|entry| entry.key == key)
-                .map(|entry| &mut entry.value),
-            Kind::List(items) => items.get_mut(key.parse::<usize>().ok()?),
-            Kind::Scalar(_) => None,
-        }
-    }
-
-    /// The same node of a text that does not stand at the beginning of all texts, but here.
-    pub(super) fn moved(self, base: usize) -> Self {
-        let shift = |span: Range<usize>| span.start + base..span.end + base;
-        Self {
-            span: shift(self.span),
-            handle: shift(self.handle),
-            kind: match self.kind {
-                Kind::Scalar(text) => Kind::Scalar(text),
-                Kind::List(items) => Kind::List(items.into_iter().map(|item| item.moved(base)).collect()),
-                Kind::Map(entries) => Kind::Map(
-                    entries
-                        .into_iter()
-                        .map(|entry| Entry {
-                            key: entry.key,
-                            key_span: shift(entry.key_span),
-                            value: entry.value.moved(base),
-                        })
-                        .collect(),
-                ),
-            },
-        }
-    }
-
-    /// Calls the key of a mapping further down something else, so that what is read by its right name is found.
-    pub(crate) fn rename(&mut self, path: &[String], old: &str, new: &str) {
-        let mut node = self;
-        for step in path {
-            match node.at_mut(step) {
-                Some(below) => node = below,
-                None => return,
+/// Reads a text that begins at `base` among all texts, or says why it is no document. Of a key without a value, `may_be_empty`
+/// knows whether an empty mapping would do.
+pub(crate) fn open(
+    text: &str,
+    base: usize,
+    may_be_empty: impl Fn(&str) -> bool,
+) -> Result<Node, Vec<Diagnostic>> {
+    let (root, mut found) = parse(text);
+    match root {
+        Some(root) if !is_nothing(&root) => {
+            refuse_silence(&root, &may_be_empty, &mut found);
+            if found.is_empty() {
+                return Ok(root.moved(base));
             }
         }
-        if let Kind::Map(entries) = &mut node.kind
-            && let Some(entry) = entries.iter_mut().find(|entry| entry.key == old)
-        {
-            new.clone_into(&mut entry.key);
-        }
+        _ if found.is_empty() => found.push(nothing_in_it()),
+        _ => {}
     }
+    Err(found
+        .into_iter()
+        .map(|diagnostic| diagnostic.moved(base))
+        .collect())
 }
 
-/// Reads the places of a document, or says why it is no document.
-pub(super) fn parse(text: &str) -> Result<Node, Vec<Diagnostic>> {
+/// The document, unless it ends in the middle; and what is wrong with it.
+fn parse(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
     if let Some(control) = control_character(text) {
-        return Err(vec![control]);
+        return (None, vec![control]);
     }
     let mut builder = Builder {
         text,
@@ -157,11 +66,57 @@ pub(super) fn parse(text: &str) -> Result<Node, Vec<Diagnostic>> {
             }
         }
     }
-    match (builder.root, builder.found) {
-        (Some(root), found) if found.is_empty() => Ok(root),
-        (None, found) if found.is_empty() => Err(vec![nothing_in_it()]),
-        (_, found) => Err(found),
+    (builder.root, builder.found)
+}
+
+/// Refuses what YAML would let pass and what would then be lost without a word.
+///
+/// A key without a value reads as "not given", so that a forgotten indentation would take an expectation away.
+fn refuse_silence(node: &Node, may_be_empty: &impl Fn(&str) -> bool, found: &mut Vec<Diagnostic>) {
+    match &node.kind {
+        Kind::Map(entries) => {
+            for entry in entries {
+                let name = &entry.key;
+                if is_nothing(&entry.value) {
+                    found.push(
+                        Diagnostic::new(format!("`{name}` has no value"))
+                            .at(entry.key_span.clone(), "nothing follows")
+                            .help(if may_be_empty(name) {
+                                format!("write `{name}: {{}}`")
+                            } else {
+                                format!("indent what belongs to `{name}` below it, or leave the key out")
+                            }),
+                    );
+                }
+                refuse_silence(&entry.value, may_be_empty, found);
+            }
+        }
+        Kind::List(items) => {
+            for item in items {
+                if is_nothing(item) {
+                    found.push(
+                        Diagnostic::new("an item of this list is empty")
+                            .at(item.handle.clone(), "nothing follows")
+                            .help("write the item, or take the `-` away"),
+                    );
+                }
+                refuse_silence(item, may_be_empty, found);
+            }
+        }
+        Kind::Scalar(scalar) => {
+            if scalar.meaning() == Meaning::TooLarge {
+                found.push(
+                    Diagnostic::new("this number does not fit into 64 bits")
+                        .at(node.handle.clone(), "too large")
+                        .help("choose a smaller one; text that looks like a number is quoted"),
+                );
+            }
+        }
     }
+}
+
+fn is_nothing(node: &Node) -> bool {
+    matches!(&node.kind, Kind::Scalar(scalar) if scalar.meaning() == Meaning::Nothing)
 }
 
 fn is_odd(letter: char) -> bool {
@@ -174,8 +129,8 @@ fn alias(span: Range<usize>) -> Diagnostic {
         .help("write the value out where it is needed")
 }
 
-/// A character that YAML forbids, or that ends a line in YAML 1.1 and does not in 1.2: our two parsers would each read on in
-/// its own way.
+/// A character that YAML forbids, or that ends a line in YAML 1.1 and does not in 1.2, so that an editor may show it in another
+/// way than it is read.
 fn control_character(text: &str) -> Option<Diagnostic> {
     let (offset, letter) = text.char_indices().find(|(_, letter)| is_odd(*letter))?;
     Some(
@@ -189,7 +144,7 @@ fn control_character(text: &str) -> Option<Diagnostic> {
 }
 
 /// The file is empty, or has only comments.
-pub(super) fn nothing_in_it() -> Diagnostic {
+fn nothing_in_it() -> Diagnostic {
     Diagnostic::new("the file has nothing in it")
         .at(0..0, "a case begins here")
         .help("a case has `summary`, `why`, `template` and `steps`")
@@ -198,6 +153,14 @@ pub(super) fn nothing_in_it() -> Diagnostic {
 /// The byte at which each character begins, for the parser counts characters; nothing if they are the same.
 fn byte_offsets(text: &str) -> Option<Vec<usize>> {
     (!text.is_ascii()).then(|| text.char_indices().map(|(offset, _)| offset).collect())
+}
+
+fn of_style(text: String, style: ScalarStyle) -> Scalar {
+    if style == ScalarStyle::Plain {
+        Scalar::plain(text)
+    } else {
+        Scalar::text(text)
+    }
 }
 
 /// A collection whose end has not come yet.
@@ -274,6 +237,10 @@ impl Builder<'_> {
     }
 
     fn scalar(&mut self, text: String, style: ScalarStyle, span: Range<usize>) -> bool {
+        if let Some(diagnostic) = self.misread(style, &span) {
+            self.found.push(diagnostic);
+            return false;
+        }
         if let Some(Open {
             kind: Kind::Map(_),
             key: key @ None,
@@ -288,13 +255,43 @@ impl Builder<'_> {
                 );
                 return false;
             }
-            *key = Some((text, span));
+            let scalar = of_style(text, style);
+            if !matches!(scalar.meaning(), Meaning::Text(_)) {
+                let name = &scalar.text;
+                self.found.push(
+                    Diagnostic::new(format!("the key `{name}` is not text to YAML"))
+                        .at(span.clone(), "a number, a truth value or nothing")
+                        .help(format!(
+                            "a key is one of the language's words; a name is quoted: \"{name}\""
+                        )),
+                );
+            }
+            *key = Some((scalar.text, span));
             return true;
         }
         // A literal block's span ends behind its last newline.
         let end = span.start + self.text[span.clone()].trim_end().len();
-        self.put(Kind::Scalar(text), span.start..end);
+        self.put(Kind::Scalar(of_style(text, style)), span.start..end);
         true
+    }
+
+    /// What the parser takes for text, and nobody will have meant so: `|` or `>` at the beginning of a plain scalar between
+    /// brackets, which YAML 1.2 forbids (section 7.3.3), and a tab in what is to be the indentation of a block.
+    fn misread(&self, style: ScalarStyle, span: &Range<usize>) -> Option<Diagnostic> {
+        let written = &self.text[span.clone()];
+        let (title, help) = match style {
+            ScalarStyle::Plain if written.starts_with(['|', '>']) => {
+                ("a text cannot begin with this sign", "put the text in quotes")
+            }
+            // The span of a block begins behind its indentation.
+            ScalarStyle::Literal | ScalarStyle::Folded if written.starts_with('\t') => (
+                "a tab in the indentation of a text",
+                "indent with spaces: YAML takes no tabs there",
+            ),
+            _ => return None,
+        };
+        let diagnostic = Diagnostic::new(format!("this is not YAML: {title}"));
+        Some(diagnostic.at(span.start..span.start + 1, "here").help(help))
     }
 
     fn begin(&mut self, kind: Kind, span: Range<usize>) -> bool {
