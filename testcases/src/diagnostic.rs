@@ -7,16 +7,7 @@ use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use crate::source::{Source, Sources};
-
-/// A place in a text, both numbers counted from 1, the column in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position {
-    /// The line.
-    pub line: usize,
-    /// The character in the line.
-    pub column: usize,
-}
+use crate::source::{Position, Source, Sources};
 
 /// A part of the file, and what it has to do with the mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,12 +25,13 @@ mod syntax;
 mod value;
 
 pub use coverage::{Coverage, CoverageError};
-pub use diagnostic::{Diagnostic, Diagnostics, Position};
+pub use diagnostic::{Diagnostic, Diagnostics};
 pub use document::{json_schema, steps_schema};
 pub use library::{DiscoverError, discover};
 pub use load::{load, load_all, parse, parse_all};
 pub use model::*;
 pub use show::show;
+pub use source::Position;
 pub use suggest::way_out;
 pub use value::{
     Bytes, BytesError, Comm, CommError, Count, CountError, Errno, ErrnoError, FileName, FilePath, Fill, Glob,

@@ -6,7 +6,14 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::diagnostic::Position;
+/// A place in a text, both numbers counted from 1, the column in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The character in the line.
+    pub column: usize,
+}
 
 /// One text, and why it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! Strict everywhere, and no flattened, untagged or internally tagged types: serde loses the place of a mistake in those.
 //! What the types cannot say ("exactly one of these keys") is said when the document is lowered to the model.
 
+mod case;
 mod expectations;
 mod files;
 mod head;
@@ -17,13 +18,7 @@ mod text;
 mod victims;
 mod words;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
-
-use crate::model::{Isolation, Template};
-use crate::syntax::Later;
-use crate::value::{KernelRange, Row};
-
+pub(crate) use case::Document;
 pub(crate) use expectations::{
     BadRangeDocument, ContentsDocument, FileStateDocument, LinesDocument, OtherContentsDocument,
     PageFlagsDocument, SignalDocument, TraceDocument,
@@ -31,9 +26,7 @@ pub(crate) use expectations::{
 pub(crate) use files::{
     ReadDocument, ReflinkDocument, SetFlagsDocument, SymlinkDocument, SyncDocument, WriteDocument,
 };
-pub(crate) use head::{
-    FindingDocument, IncludeDocument, KnownIssueDocument, ParametersDocument, PartsDocument,
-};
+pub(crate) use head::{FindingDocument, IncludeDocument, KnownIssueDocument, PartsDocument};
 pub(crate) use injections::{
     InjectDocument, LastBlockWord, MarkDocument, MetadataWord, SpaceWord, TargetDocument,
 };
@@ -44,40 +37,3 @@ pub(crate) use system::TimedRunDocument;
 pub(crate) use text::SplatText;
 pub(crate) use victims::{MapDocument, PlaceDocument, VictimDocument, VictimPlaceDocument};
 pub(crate) use words::{Ending, Text};
-
-/// A testcase: a guest's state, what is done to it, and what is expected.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping with `summary`, `why`, `template` and `steps`"
-)]
-#[schemars(title = "Testcase")]
-pub(crate) struct Document {
-    /// What the case shows, in one or two sentences.
-    #[schemars(required)]
-    pub(crate) summary: Option<Later<Text>>,
-    /// Where the behaviour comes from: the thread, patch or source that promises it.
-    #[schemars(required)]
-    pub(crate) why: Option<Later<Text>>,
-    /// The rows of the coverage table that the case shows.
-    #[schemars(with = "Vec<Row>", default)]
-    pub(crate) covers: Option<Later<Vec<Row>>>,
-    /// What makes several cases of this file.
-    #[schemars(with = "ParametersDocument", default)]
-    pub(crate) parameters: Option<Later<ParametersDocument>>,
-    /// The guest that the case starts from.
-    #[schemars(required)]
-    pub(crate) template: Option<Later<Template>>,
-    /// How the case gets its guest: by `clone`, if absent, or by `boot`, whatever the run does with the others.
-    #[schemars(with = "Isolation", default)]
-    pub(crate) isolation: Option<Later<Isolation>>,
-    /// The kernels that the case applies to; any, if absent.
-    #[schemars(with = "KernelRange", default)]
-    pub(crate) kernel: Option<Later<KernelRange>>,
-    /// What happens, in order; expectations stand where they hold.
-    #[schemars(required, length(min = 1))]
-    pub(crate) steps: Option<Later<Vec<Later<StepDocument>>>>,
-    /// The kernels that are known to get it wrong, and how that shows.
-    #[schemars(with = "Vec<KnownIssueDocument>", default)]
-    pub(crate) known_issues: Option<Later<Vec<Later<KnownIssueDocument>>>>,
-}

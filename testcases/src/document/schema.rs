@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::Document;
+use super::case::Document;
 use super::head::{PartsDocument, WhenDocument};
 
 /// What may stand for any value in a file with parameters.
