@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Foretold, Verdict};
+use crate::{PredictionRecord, Verdict};
 
 /// One thing that was wrong, with the place in the case file that says what would have been right.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -138,7 +138,7 @@ pub struct CaseResult {
     pub source: Vec<SourceLine>,
     /// What the oracle had to say of each memory error that the case made, in order.
     #[serde(default)]
-    pub oracle: Vec<Foretold>,
+    pub oracle: Vec<PredictionRecord>,
     /// Files that hold more.
     pub attachments: Vec<Attachment>,
     /// Everything that was observed, as the harness recorded it; the reports pass it on unread.

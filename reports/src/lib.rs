@@ -28,7 +28,7 @@ pub use error::Error;
 pub use event::{Event, EventKind, WorkOutcome};
 pub use fold::Recorder;
 pub use junit::{Totals, junit, junit_totals};
-pub use oracle::{AppliedRule, Coverage, Foretold, Prediction, Unpredicted};
+pub use oracle::{AppliedRule, Coverage, Prediction, PredictionRecord, Unpredicted};
 pub use reader::{EventLog, Reader, Readers, SharedRecorder, read_events};
 pub use record::{RunRecord, SCHEMA, Unfinished, VERSION, WorkRecord};
 pub use terminal::Terminal;

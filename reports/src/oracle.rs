@@ -9,7 +9,7 @@ use crate::{CaseResult, Verdict};
 
 /// What the oracle had to say of one memory error.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Foretold {
+pub struct PredictionRecord {
     /// The step that made the error, counted from 0.
     pub step: usize,
     /// What was hit: the page's address in the guest's memory, as `0x101219000`.
@@ -68,7 +68,7 @@ pub enum Coverage {
     Nothing,
 }
 
-impl Foretold {
+impl PredictionRecord {
     fn has_gaps(&self) -> bool {
         !self.unpredicted.is_empty() || !self.unseen.is_empty()
     }
@@ -81,7 +81,7 @@ impl CaseResult {
             None
         } else if self.oracle.iter().all(|error| error.compared.is_empty()) {
             Some(Coverage::Nothing)
-        } else if self.oracle.iter().any(Foretold::has_gaps) {
+        } else if self.oracle.iter().any(PredictionRecord::has_gaps) {
             Some(Coverage::Part)
         } else {
             Some(Coverage::Full)
@@ -161,26 +161,26 @@ impl fmt::Display for CoverageCounts {
 
 #[cfg(test)]
 mod tests {
-    use super::{Coverage, CoverageCounts, Foretold, Unpredicted};
+    use super::{Coverage, CoverageCounts, PredictionRecord, Unpredicted};
     use crate::samples::{record, result};
     use crate::terminal::Look;
     use crate::{CaseResult, Reader, Terminal, Verdict};
 
-    fn foretold(compared: &[&str], unpredicted: &[&str], unseen: &[&str]) -> Foretold {
+    fn predictions(compared: &[&str], unpredicted: &[&str], unseen: &[&str]) -> PredictionRecord {
         let owned = |parts: &[&str]| parts.iter().map(|&part| part.to_owned()).collect();
         let gap = |part: &&str| Unpredicted {
             part: (*part).to_owned(),
             why: "ordinary memory: XFS is not asked".to_owned(),
         };
-        Foretold {
+        PredictionRecord {
             compared: owned(compared),
             unpredicted: unpredicted.iter().map(gap).collect(),
             unseen: owned(unseen),
-            ..Foretold::default()
+            ..PredictionRecord::default()
         }
     }
 
-    fn case(name: &str, verdict: Verdict, oracle: Vec<Foretold>) -> CaseResult {
+    fn case(name: &str, verdict: Verdict, oracle: Vec<PredictionRecord>) -> CaseResult {
         CaseResult {
             oracle,
             ..result(name, "k", verdict)
@@ -198,9 +198,9 @@ mod tests {
 
     #[test]
     fn a_case_is_covered_as_far_as_all_of_its_errors_are() {
-        let full = || foretold(&["injector"], &[], &[]);
-        let unseen = || foretold(&["injector"], &[], &["notify_failure"]);
-        let nothing = || foretold(&[], &["injector"], &[]);
+        let full = || predictions(&["injector"], &[], &[]);
+        let unseen = || predictions(&["injector"], &[], &["notify_failure"]);
+        let nothing = || predictions(&[], &["injector"], &[]);
         for (errors, coverage) in [
             (vec![], None),
             (vec![full()], Some(Coverage::Full)),
@@ -214,9 +214,9 @@ mod tests {
 
     #[test]
     fn what_was_not_covered_is_counted_at_the_end() {
-        let full = || vec![foretold(&["injector"], &[], &[])];
-        let part = || vec![foretold(&["badblocks"], &["injector"], &[])];
-        let nothing = || vec![foretold(&[], &["injector"], &["badblocks"])];
+        let full = || vec![predictions(&["injector"], &[], &[])];
+        let part = || vec![predictions(&["badblocks"], &["injector"], &[])];
+        let nothing = || vec![predictions(&[], &["injector"], &["badblocks"])];
         let all_covered = vec![
             case("a/b", Verdict::Pass, full()),
             case("a/c", Verdict::Pass, vec![]),
@@ -240,7 +240,8 @@ mod tests {
 
     #[test]
     fn a_record_of_before_says_nothing_of_the_oracle() {
-        let mut old = serde_json::to_value(case("a/b", Verdict::Pass, vec![Foretold::default()])).unwrap();
+        let mut old =
+            serde_json::to_value(case("a/b", Verdict::Pass, vec![PredictionRecord::default()])).unwrap();
         old.as_object_mut().unwrap().remove("oracle");
         let result: CaseResult = serde_json::from_value(old).unwrap();
         assert_eq!((result.coverage(), result.oracle), (None, vec![]));
@@ -251,7 +252,7 @@ mod tests {
         let part = case(
             "a/b",
             Verdict::Pass,
-            vec![foretold(&["badblocks"], &["injector"], &[])],
+            vec![predictions(&["badblocks"], &["injector"], &[])],
         );
         let xml = crate::junit(&record(vec![part], false)).unwrap();
         assert!(

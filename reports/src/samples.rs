@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use crate::{
-    Attachment, CaseResult, Environment, Event, EventKind, ExitStatus, Finding, Foretold, LogLines,
+    Attachment, CaseResult, Environment, Event, EventKind, ExitStatus, Finding, LogLines, PredictionRecord,
     RunRecord, SourceLine, StepRecord, Unpredicted, Verdict, WorkOutcome, exit_status,
 };
 
@@ -130,13 +130,13 @@ pub(crate) fn one_of_each() -> Vec<CaseResult> {
                 line: 27,
                 text: "  - expect: { victim: bob, got: { signal: BUS_MCEERR_AO, at: 4KiB } }".into(),
             }],
-            oracle: vec![Foretold {
+            oracle: vec![PredictionRecord {
                 compared: vec!["victim bob".into()],
                 unpredicted: vec![Unpredicted {
                     part: "injector".into(),
                     why: "the injecting victim dies before it can tell".into(),
                 }],
-                ..Foretold::default()
+                ..PredictionRecord::default()
             }],
             attachments: attachments.clone(),
             ..result("data/shared-block", "", Verdict::Fail)
@@ -292,12 +292,12 @@ pub(crate) fn any_result() -> impl Strategy<Value = CaseResult> {
                 because: Some(why.clone()),
                 ..Finding::default()
             }];
-            result.oracle = vec![Foretold {
+            result.oracle = vec![PredictionRecord {
                 unpredicted: vec![Unpredicted {
                     part: "injector".to_owned(),
                     why,
                 }],
-                ..Foretold::default()
+                ..PredictionRecord::default()
             }];
             result.known_issues = vec![because];
             result.steps = vec![StepRecord {

@@ -16,7 +16,7 @@ pub enum Verdict {
     Pass,
     /// A precondition is missing: the kernel lacks a feature, the mount is not really DAX.
     Untestable,
-    /// It failed exactly as a `known_issues` entry of the case foretells for this kernel.
+    /// It failed exactly as a `known_issues` entry of the case says for this kernel.
     KnownIssue,
     /// The kernel did something else than the case expects.
     Fail,
@@ -182,7 +182,7 @@ pub struct Counts {
     pub pass: usize,
     /// Failures of the kernel.
     pub fail: usize,
-    /// Failures that were foretold.
+    /// Failures that a known issue names.
     pub known_issue: usize,
     /// Cases that could not be tried.
     pub untestable: usize,

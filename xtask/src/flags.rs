@@ -20,7 +20,7 @@ pub(crate) struct Flags {
 pub(crate) enum Command {
     /// Run cases on kernels, and judge
     ///
-    /// Exit status: 0 all held (or failed as foretold, or was untestable beside something that was judged);
+    /// Exit status: 0 all held (or failed as a known issue says, or was untestable beside something that was judged);
     /// 1 a kernel did something else; 2 the command line or a case file is wrong; 3 the harness could not do its
     /// job; 4 nothing was judged; 130 interrupted.
     Test(TestFlags),

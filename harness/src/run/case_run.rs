@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use testcases::{Case, Isolation, KernelVersion};
-use verdict::judge::{SPLAT, foretold, judge};
+use verdict::judge::{SPLAT, judge, record_predictions};
 use verdict::observe::evidence::{End, Evidence};
 use verdict::observe::splat;
 
@@ -226,7 +226,7 @@ impl Stage<'_, '_> {
         result.findings = judgement.findings;
         add_source_lines(&mut result.findings, &self.guests.image.kernel);
         result.known_issues = judgement.known_issues;
-        result.oracle = foretold(self.version, evidence);
+        result.oracle = record_predictions(self.version, evidence);
         result.steps = steps;
         result.source = source_lines(&case.path, &result.findings);
         // What came before the case's first step is in the file, and so is the whole of every splat that is a finding.

@@ -114,10 +114,10 @@ pub(super) fn has_its_programs(tried: &Tried, expected: Option<&Outcome>) -> Res
     else {
         return Ok(());
     };
-    let foretold =
-        matches!(expected, Some(Outcome::Exits { status: foretold, .. }) if i32::from(*foretold) == *status);
+    let is_expected =
+        matches!(expected, Some(Outcome::Exits { status: expected, .. }) if i32::from(*expected) == *status);
     match missing_program(output) {
-        Some(said) if *status != 0 && !foretold => Err(Trouble::NotThere(format!(
+        Some(said) if *status != 0 && !is_expected => Err(Trouble::NotThere(format!(
             "a program that the guest does not have (it said: {said})"
         ))),
         _ => Ok(()),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is foretold, as a case writes it.
+//! What is expected, as a case writes it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The signals that a case foretells.
+//! The signals that a case expects.
 
 use std::fmt;
 

@@ -26,10 +26,10 @@ steps:
   - expect: { read: { file: a }, contains: 0x5a }
 ";
 
-/// A case in which the kernel complains as foretold (the file system's allocator meets a bad block that is free, as in
+/// A case in which the kernel complains as a known issue says (the file system's allocator meets a bad block that is free, as in
 /// `media/bad-and-free`), before a step that takes a while.
-pub(super) const FORETOLD: &str = "\
-summary: A foretold complaint of the kernel, and then a step that takes a while.
+pub(super) const KNOWN_ISSUE: &str = "\
+summary: An expected complaint of the kernel, and then a step that takes a while.
 why: So that an emulator can be lost behind a known issue.
 template: xfs
 kernel: \">=6.1\"
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn they_are_right() {
-        for text in [SLOW, QUICK, FORETOLD] {
+        for text in [SLOW, QUICK, KNOWN_ISSUE] {
             let id = CaseId::from_path(Path::new("x/y.yaml"), Path::new("")).unwrap();
             if let Err(wrong) = parse(text, Path::new("x/y.yaml"), id) {
                 panic!("{wrong}");

@@ -2,7 +2,7 @@
 //! The emulator is lost, stopped, or replaced.
 
 use super::Fault;
-use super::cases::{FORETOLD, QUICK, SLOW};
+use super::cases::{KNOWN_ISSUE, QUICK, SLOW};
 use super::checks::{all_pass, finished, judged, not_noted, noted, record};
 use super::trouble::{Outcome, must};
 use super::world::World;
@@ -70,16 +70,16 @@ fn killed_in_a_step(world: &World<'_>) -> Outcome {
 }
 
 fn killed_behind_a_known_issue(world: &World<'_>) -> Outcome {
-    world.add_case("foretold", FORETOLD)?;
+    world.add_case("known-issue", KNOWN_ISSUE)?;
     let mut run = world.test().start()?;
     run.wait_for(&["\"step-started\"", "run `sleep 30`"])?;
     run.signal_guests(Signal::SIGKILL)?;
     let record = finished(world, &run.end()?, ExitStatus::Broken)?;
-    judged(&record, "x/foretold", Verdict::Broken, "SIGKILL")?;
+    judged(&record, "x/known-issue", Verdict::Broken, "SIGKILL")?;
     let log = world
         .path("out")
         .join(&world.setting.kernel)
-        .join("x/foretold/kernel.log");
+        .join("x/known-issue/kernel.log");
     let log = std::fs::read_to_string(log).unwrap_or_default();
     must(
         log.contains("xfs_trans_cancel"),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One thing that is wrong, before it is known whether it was foretold.
+//! One thing that is wrong, before it is known whether a known issue names it.
 
 use crate::observe::splat::Splat;
 use reports::Finding;

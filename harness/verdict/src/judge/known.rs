@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Findings against what the case foretells for this kernel.
+//! Findings against the known issues of the case on this kernel.
 
 use super::findings::{Found, What};
 use super::{Gap, Judgement};
@@ -15,11 +15,11 @@ fn issues_of<'c>(case: &'c Case, kernel: &KernelVersion) -> Vec<&'c KnownIssue> 
 
 /// The final verdict on what was found, and on what could not be looked at.
 pub(super) fn weigh(case: &Case, kernel: &KernelVersion, found: Vec<Found>, gap: Option<Gap>) -> Judgement {
-    let foretold = issues_of(case, kernel);
+    let issues = issues_of(case, kernel);
     let shows = |issue: &KnownIssue| missing(issue, &found).is_empty();
-    let covered = |found: &Found| foretold.iter().any(|issue| covers(issue, found));
+    let covered = |found: &Found| issues.iter().any(|issue| covers(issue, found));
 
-    let known_issues: Vec<String> = foretold
+    let known_issues: Vec<String> = issues
         .iter()
         .filter(|issue| shows(issue))
         .map(|issue| issue.because.clone())
@@ -33,7 +33,7 @@ pub(super) fn weigh(case: &Case, kernel: &KernelVersion, found: Vec<Found>, gap:
         return incomplete(findings, known_issues, gap);
     }
     findings.extend(
-        foretold
+        issues
             .iter()
             .filter(|issue| !shows(issue))
             .map(|issue| gone(issue, kernel, &missing(issue, &found))),
@@ -48,7 +48,7 @@ pub(super) fn weigh(case: &Case, kernel: &KernelVersion, found: Vec<Found>, gap:
         };
     }
     if findings.is_empty() {
-        let reason = format!("it fails as foretold: {}", known_issues.join("; "));
+        let reason = format!("it fails as expected (known issue): {}", known_issues.join("; "));
         let findings = found.into_iter().map(|found| found.finding).collect();
         return Judgement {
             verdict: Verdict::KnownIssue,
@@ -65,7 +65,7 @@ pub(super) fn weigh(case: &Case, kernel: &KernelVersion, found: Vec<Found>, gap:
     }
 }
 
-/// The verdict where something could not be looked at: what nobody foretold stands, and what was foretold excuses nothing.
+/// The verdict where something could not be looked at: a finding that no known issue names stands, and a known issue excuses nothing.
 /// Whether a known issue still shows is not asked, for it may have been about to.
 fn incomplete(findings: Vec<Finding>, known_issues: Vec<String>, gap: Gap) -> Judgement {
     if findings.is_empty() {

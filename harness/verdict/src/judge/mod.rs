@@ -10,8 +10,8 @@
 //! 4. a harness that lost its guest, or its record, makes a case broken of which nothing else is wrong;
 //! 5. a missing precondition makes it untestable.
 //!
-//! Known issues are looked at last: they turn a failure into a known issue only when they foretell all of it, all of them
-//! for this kernel show, and nothing is missing: what was foretold is no reason to believe that the rest was looked at.
+//! Known issues are looked at last: they turn a failure into a known issue only when they name all of it, all of them
+//! for this kernel show, and nothing is missing: a known issue is no reason to believe that the rest was looked at.
 
 mod checks;
 mod findings;
@@ -23,7 +23,7 @@ mod values;
 mod words;
 
 pub use findings::{Found, SPLAT, What};
-pub use oracle::foretold;
+pub use oracle::record_predictions;
 pub use words::{describe_attempt, describe_filesystem};
 
 use crate::observe::evidence::{End, Evidence, Hit, StepEvidence};

@@ -5,7 +5,7 @@ mod knew;
 mod record;
 
 pub(super) use knew::{About, knew};
-pub use record::foretold;
+pub use record::record_predictions;
 
 use super::checks::shutdown_reason;
 use crate::observe::evidence::{After, Evidence, Filesystem, Hit, Tried, Unfinished, VictimAfter};
@@ -52,7 +52,7 @@ pub(super) fn differences(hits: &[Hit], kernel: &KernelVersion, blind: &Blind) -
 }
 
 /// The signals that victims got of this error just as it was predicted of them, by victim.
-pub(super) fn foretold_signals<'h>(
+pub(super) fn predicted_signals<'h>(
     hit: &'h Hit,
     kernel: &KernelVersion,
     blind: &Blind,
@@ -73,7 +73,7 @@ pub(super) fn foretold_signals<'h>(
 }
 
 /// Whether the oracle has a prediction for what the injecting call gets, which [`differences`] then holds against its answer.
-pub(super) fn foretells_the_answer(hit: &Hit, kernel: &KernelVersion, blind: &Blind) -> bool {
+pub(super) fn predicts_the_answer(hit: &Hit, kernel: &KernelVersion, blind: &Blind) -> bool {
     let comparison = compared(hit, kernel, blind);
     comparison.is_some_and(|comparison| comparison.compared.iter().any(|part| part == parts::INJECTOR))
 }

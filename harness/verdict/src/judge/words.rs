@@ -192,7 +192,7 @@ pub(super) fn signal_name(number: i32) -> String {
     }
 }
 
-/// The signals that a case foretells.
+/// The signals that a case expects.
 pub(super) fn expected(signals: &[SignalExpectation]) -> String {
     let one = |signal: &SignalExpectation| {
         let lsb = signal.lsb;

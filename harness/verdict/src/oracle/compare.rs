@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A prediction against what was seen.
 //!
-//! The signature of a difference is the same on every run, so that a case can foretell it.
+//! The signature of a difference is the same on every run, so that a known issue can name it.
 
 use super::observed::{Observed, SeenEntry, SeenSignal, SeenVictim};
 use super::parts;

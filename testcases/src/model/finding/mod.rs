@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is found wrong, in typed words: what the judge finds, and what a known issue foretells.
+//! What is found wrong, in typed words: what the judge finds, and what a known issue names.
 
 mod kind;
 mod value;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a case does to files, mappings, mounts and the system: whatever has an ending that can be foretold. What is known of
+//! What a case does to files, mappings, mounts and the system: whatever has an ending that a case can expect. What is known of
 //! each operation stands beside it, in one place, and is asked for with [`Operation::facts`].
 
 mod facts;

@@ -217,7 +217,7 @@ impl<'a> Checks<'a> {
     fn refused(&mut self) {
         let (case, evidence) = (self.case, self.evidence);
         for (step, injected) in evidence.injections() {
-            let silent = |hit: &&Hit| !oracle::foretells_the_answer(hit, self.kernel, &evidence.blind);
+            let silent = |hit: &&Hit| !oracle::predicts_the_answer(hit, self.kernel, &evidence.blind);
             let refusal = injected
                 .hits
                 .iter()

@@ -204,21 +204,21 @@ impl<'a> Checks<'a> {
 
     /// Signals that no expectation has spoken about.
     pub(super) fn unaccounted(&mut self) {
-        let mut foretold = self.foretold();
+        let mut predicted = self.predicted_signals();
         for (name, victim) in &self.evidence.victims {
             let told = |index: usize| self.accounted.contains(&(name.as_str(), index));
-            // Of equal ones that were foretold those are first that an expectation names.
+            // Of equal predicted signals, those that an expectation names are taken first.
             for (_, signal) in victim
                 .signals
                 .iter()
                 .enumerate()
                 .filter(|(index, _)| told(*index))
             {
-                take(&mut foretold, name, signal);
+                take(&mut predicted, name, signal);
             }
             for (index, signal) in victim.signals.iter().enumerate() {
                 let accounted = self.accounted.contains(&(name.as_str(), index));
-                if !accounted && !take(&mut foretold, name, signal) {
+                if !accounted && !take(&mut predicted, name, signal) {
                     self.found.push(Found::unforeseen(
                         of_victim(name, [values::signal(signal, victim)]),
                         format!("{name} was signalled, which no expectation names"),
@@ -237,11 +237,11 @@ impl<'a> Checks<'a> {
         }
     }
 
-    /// The signals that came of errors just as the oracle foretold them.
-    fn foretold(&self) -> Vec<(&'a str, &'a Signal)> {
+    /// The signals that came of errors just as the oracle predicted them.
+    fn predicted_signals(&self) -> Vec<(&'a str, &'a Signal)> {
         let evidence = self.evidence;
         let hits = evidence.injections().flat_map(|(_, injected)| &injected.hits);
-        hits.flat_map(|hit| oracle::foretold_signals(hit, self.kernel, &evidence.blind))
+        hits.flat_map(|hit| oracle::predicted_signals(hit, self.kernel, &evidence.blind))
             .collect()
     }
 

@@ -108,13 +108,13 @@ fn use_of(action: &Action, hit: &Hit) -> Option<&'static str> {
 }
 
 fn said(step: usize, hit: &Hit, part: &str, evidence: &Evidence, kernel: &KernelVersion) -> Option<String> {
-    let foretold = record::of_hit(step, hit, kernel, &evidence.blind);
-    let mut predicted = foretold.predicted.into_iter();
+    let record = record::of_hit(step, hit, kernel, &evidence.blind);
+    let mut predicted = record.predicted.into_iter();
     if let Some(prediction) = predicted.find(|prediction| prediction.part == part) {
         let says = prediction.says.trim_end_matches('.');
         return Some(format!("the oracle expected: {says}; {}", prediction.because));
     }
-    let mut unpredicted = foretold.unpredicted.into_iter();
+    let mut unpredicted = record.unpredicted.into_iter();
     let gap = unpredicted.find(|gap| gap.part == part)?;
     Some(format!("the oracle had no prediction for {part}: {}", gap.why))
 }

@@ -6,11 +6,11 @@ use crate::observe::evidence::{Evidence, Hit, StepEvidence, Unfinished};
 use crate::observe::probes::Blind;
 use crate::oracle::facts::{Facts, Injection};
 use crate::oracle::{Ground, Observed, compare, predict, sentences};
-use reports::{AppliedRule, Foretold, Prediction, Unpredicted};
+use reports::{AppliedRule, Prediction, PredictionRecord, Unpredicted};
 use testcases::KernelVersion;
 
 /// What was predicted of each error that the case made, in order, the one on which the guest ended among them.
-pub fn foretold(kernel: &KernelVersion, evidence: &Evidence) -> Vec<Foretold> {
+pub fn record_predictions(kernel: &KernelVersion, evidence: &Evidence) -> Vec<PredictionRecord> {
     let blind = &evidence.blind;
     let mut all = Vec::new();
     let mut last = None;
@@ -34,7 +34,7 @@ pub fn foretold(kernel: &KernelVersion, evidence: &Evidence) -> Vec<Foretold> {
 }
 
 /// What was predicted of one error, and how much of it was seen.
-pub(super) fn of_hit(step: usize, hit: &Hit, kernel: &KernelVersion, blind: &Blind) -> Foretold {
+pub(super) fn of_hit(step: usize, hit: &Hit, kernel: &KernelVersion, blind: &Blind) -> PredictionRecord {
     let observed = hit
         .after
         .as_ref()
@@ -47,7 +47,7 @@ fn of_error(
     (injection, facts): (&Injection, &Facts),
     observed: &Observed,
     kernel: &KernelVersion,
-) -> Foretold {
+) -> PredictionRecord {
     let prediction = predict(facts, injection, kernel);
     let comparison = compare(&prediction, observed);
     let predicted = sentences(&prediction).into_iter().map(|sentence| Prediction {
@@ -67,7 +67,7 @@ fn of_error(
         }
     }
     let unpredicted = comparison.unpredicted.into_iter();
-    Foretold {
+    PredictionRecord {
         step,
         page: injection.page.physical.to_string(),
         predicted: predicted.collect(),

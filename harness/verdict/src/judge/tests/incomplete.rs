@@ -101,9 +101,9 @@ fn what_is_missing_is_nobodys_fault() {
     );
 }
 
-/// QEMU killed by the host behind an oops that the case foretells.
+/// QEMU killed by the host behind an oops that a known issue names.
 #[test]
-fn a_lost_guest_behind_a_foretold_oops_is_broken() {
+fn a_lost_guest_behind_an_expected_oops_is_broken() {
     let text = CASE.replace("splat: dax_insert_entry", "splat: dax_lock_folio");
     let mut evidence = truth();
     evidence.steps.truncate(INJECT);

@@ -289,7 +289,7 @@ fn a_known_issue_excuses_nothing_else() {
     assert_eq!(
         judgement.findings.len(),
         1,
-        "only what was not foretold: {:?}",
+        "only what no known issue names: {:?}",
         judgement.findings
     );
     // And on a kernel that it does not name, the warning itself is a failure.
@@ -299,7 +299,7 @@ fn a_known_issue_excuses_nothing_else() {
     );
 }
 
-/// What was foretold fails nothing, and covers nothing that was not looked at.
+/// What a known issue names fails nothing, and covers nothing that was not looked at.
 #[test]
 fn a_known_issue_is_no_excuse_for_silence() {
     let mut evidence = with_the_warning();
@@ -307,12 +307,12 @@ fn a_known_issue_is_no_excuse_for_silence() {
     evidence.end = End::Lost("the machine check was never acknowledged".to_owned());
     let verdict = |kernel| judge(&case(), &kernel, &evidence).verdict;
     assert_eq!(verdict(old_kernel()), Verdict::Broken);
-    // A warning that nobody foretold stands, whatever was missed after it.
+    // A warning that no known issue names stands, whatever was missed after it.
     assert_eq!(verdict(new_kernel()), Verdict::Fail);
 }
 
 #[test]
-fn a_known_issue_may_foretell_a_finding() {
+fn a_known_issue_may_name_a_finding() {
     let text = CASE.replace(
         "splat: dax_insert_entry",
         "finding: { kind: victim, of: bob, seen: none }",

@@ -86,7 +86,7 @@ fn what_cannot_be_seen_is_not_held_against_the_kernel() {
 }
 
 #[test]
-fn a_known_issue_foretells_the_oracles_words_too() {
+fn a_known_issue_names_the_oracles_words_too() {
     let text = CASE.replace(
         "splat: dax_insert_entry",
         "finding: { kind: victim, of: bob, seen: none }",
@@ -266,8 +266,8 @@ fn calls_are_counted_by_name() {
 }
 
 #[test]
-fn what_was_foretold_is_recorded_with_its_rules_and_its_gaps() {
-    let [all] = foretold(&new_kernel(), &truth()).try_into().unwrap();
+fn what_was_predicted_is_recorded_with_its_rules_and_its_gaps() {
+    let [all] = record_predictions(&new_kernel(), &truth()).try_into().unwrap();
     assert_eq!((all.step, all.page.as_str()), (INJECT, "0x101219000"));
     assert_eq!((all.unpredicted, all.unseen), (vec![], Vec::<String>::new()));
     for part in [
@@ -305,7 +305,7 @@ fn what_could_not_be_predicted_or_seen_is_recorded() {
     let mut blind = with_facts(|facts| facts.badblocks = None);
     blind.blind =
         Blind::from_unavailable(&["p:taster_notify xfs_dax_notify_failure: No such file".to_owned()]);
-    let [all] = foretold(&new_kernel(), &blind).try_into().unwrap();
+    let [all] = record_predictions(&new_kernel(), &blind).try_into().unwrap();
     assert_eq!(all.unseen, ["notify_failure"]);
     assert_eq!(all.unpredicted.len(), 1);
     assert_eq!(all.unpredicted[0].part, "badblocks");
@@ -321,12 +321,12 @@ fn the_error_on_which_a_guest_ended_is_recorded_once() {
         facts: hit.facts.clone(),
     });
     assert_eq!(
-        foretold(&new_kernel(), &evidence).len(),
+        record_predictions(&new_kernel(), &evidence).len(),
         1,
         "its step has evidence"
     );
     evidence.steps.truncate(INJECT);
-    let [all] = foretold(&new_kernel(), &evidence).try_into().unwrap();
+    let [all] = record_predictions(&new_kernel(), &evidence).try_into().unwrap();
     assert_eq!((all.step, all.compared), (INJECT, Vec::<String>::new()));
     assert!(
         all.unseen.contains(&"victim alice".to_owned()),
@@ -377,7 +377,7 @@ fn what_holds_the_device_is_the_superblock_wherever_it_is_mounted() {
 }
 
 #[test]
-fn a_signal_that_the_oracle_foretold_needs_no_expectation() {
+fn a_signal_that_the_oracle_predicted_needs_no_expectation() {
     let silent = expecting(|state| {
         let bob = state
             .killed
@@ -395,7 +395,7 @@ fn a_signal_that_the_oracle_foretold_needs_no_expectation() {
     let findings = judge(&silent, &new_kernel(), &unknown).findings;
     let unnamed = "bob was signalled, which no expectation names";
     assert!(findings.iter().any(|finding| finding.what == unnamed));
-    // One more than it foretold is one too many.
+    // One more than it predicted is one too many.
     let mut twice = truth();
     let bob = twice.victims.get_mut("bob").unwrap();
     bob.signals.push(bob.signals[0].clone());

@@ -8,7 +8,7 @@ use testcases::{
     BusCode, Bytes, DeadlySignal, Lsb, Place, SentSignal, SignalExpectation, VictimOperation, VictimPlace,
 };
 
-fn foretold(code: BusCode, times: &str) -> SignalExpectation {
+fn expectation(code: BusCode, times: &str) -> SignalExpectation {
     SignalExpectation {
         code,
         at: Place {
@@ -38,8 +38,8 @@ fn with_code(code: i32) -> Signal {
 fn a_list_is_what_she_got_in_order() {
     let list = || {
         vec![
-            foretold(BusCode::MceerrAo, "1..2"),
-            foretold(BusCode::MceerrAr, ">=1"),
+            expectation(BusCode::MceerrAo, "1..2"),
+            expectation(BusCode::MceerrAr, ">=1"),
         ]
     };
     for got in [vec![5, 4], vec![5, 5, 4, 4, 4]] {
@@ -52,8 +52,8 @@ fn a_list_is_what_she_got_in_order() {
     }
     // What may come any number of times leaves enough for what must come after it.
     let greedy = vec![
-        foretold(BusCode::MceerrAo, ">=1"),
-        foretold(BusCode::MceerrAo, "1"),
+        expectation(BusCode::MceerrAo, ">=1"),
+        expectation(BusCode::MceerrAo, "1"),
     ];
     let (case, evidence) = alice(greedy, vec![with_code(5), with_code(5)]);
     assert_passes(&case, &evidence);
@@ -68,7 +68,7 @@ fn the_size_of_the_error_is_there_or_not() {
     };
     let wanted = |lsb| SignalExpectation {
         lsb,
-        ..foretold(BusCode::Adrerr, "1")
+        ..expectation(BusCode::Adrerr, "1")
     };
     for (expected, seen, passes) in [
         (Lsb::None, None, true),
@@ -89,7 +89,7 @@ fn the_size_of_the_error_is_there_or_not() {
 
 #[test]
 fn a_place_in_another_mapping_is_another_place() {
-    let mut elsewhere = foretold(BusCode::MceerrAo, "1");
+    let mut elsewhere = expectation(BusCode::MceerrAo, "1");
     elsewhere.at.map = 1;
     let (case, evidence) = alice(vec![elsewhere], vec![sigbus()]);
     assert_only(&case, &evidence, "at 4KiB of mapping 1");
@@ -97,7 +97,7 @@ fn a_place_in_another_mapping_is_another_place() {
 
 #[test]
 fn a_signal_goes_to_the_thread_that_wants_it() {
-    let mut to_worker = foretold(BusCode::MceerrAo, "1");
+    let mut to_worker = expectation(BusCode::MceerrAo, "1");
     to_worker.thread = Some("worker".parse().unwrap());
     let for_worker = Signal { tid: 191, ..sigbus() };
     let (case, evidence) = alice(vec![to_worker.clone()], vec![for_worker]);
@@ -168,7 +168,7 @@ fn faulted(signals: std::ops::Range<usize>, ended: Option<Ended>) -> Tried {
 
 #[test]
 fn an_access_raises_a_signal_that_belongs_to_it() {
-    let case = touch(foretold(BusCode::MceerrAr, "1"));
+    let case = touch(expectation(BusCode::MceerrAr, "1"));
     let mut evidence = with_operation(faulted(0..1, None));
     let carol =
         |evidence: &mut Evidence, signals| evidence.victims.get_mut("carol").unwrap().signals = signals;
@@ -191,7 +191,7 @@ fn an_access_raises_a_signal_that_belongs_to_it() {
 #[test]
 fn what_an_access_raised_belongs_to_no_later_expectation() {
     // An access before the last look at the state: then carol counts as left alone.
-    let mut case = touch(foretold(BusCode::MceerrAr, "1"));
+    let mut case = touch(expectation(BusCode::MceerrAr, "1"));
     let mut evidence = with_operation(faulted(0..1, None));
     evidence.victims.get_mut("carol").unwrap().signals = vec![with_code(4)];
     case.steps.push(case.steps[STATE].clone());
@@ -203,7 +203,7 @@ fn what_an_access_raised_belongs_to_no_later_expectation() {
 
 #[test]
 fn an_access_may_kill_whoever_has_no_handler() {
-    let case = touch(foretold(BusCode::MceerrAr, "1"));
+    let case = touch(expectation(BusCode::MceerrAr, "1"));
     let mut evidence = with_operation(faulted(0..0, Some(Ended::Killed(7))));
     evidence.victims.get_mut("carol").unwrap().ended = Some(Ended::Killed(7));
     let sent = |code| {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One true run, as evidence made by hand, and ways to make it false.
 
-pub(super) use crate::judge::{foretold, judge};
+pub(super) use crate::judge::{judge, record_predictions};
 pub(super) use crate::observe::evidence::{
     After, Brought, End, Evidence, Filesystem, Hit, Injected, Layout, Observation, PageAfter, StepEvidence,
     Tried, Unfinished, VictimAfter, VictimView,
@@ -352,7 +352,7 @@ pub(super) fn assert_passes(case: &Case, evidence: &Evidence) {
     assert_eq!(judgement.verdict, Verdict::Pass, "{:#?}", judgement.findings);
 }
 
-/// What nobody foretold can be named by a known issue, just as it is.
+/// What nobody expected can be named by a known issue, just as it is.
 fn assert_can_be_named(findings: &[reports::Finding]) {
     for finding in findings {
         let Some(signature) = &finding.signature else {

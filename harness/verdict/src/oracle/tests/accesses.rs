@@ -97,7 +97,7 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 #[test]
-fn every_access_ends_as_foretold() {
+fn every_access_ends_as_predicted() {
     for row in ROWS {
         for kernel in row.kernels {
             let end = first(ACCESS, &row.access, kernel).map(|rule| rule.then);

@@ -78,7 +78,7 @@ fn rows() -> Vec<Row> {
 }
 
 #[test]
-fn every_row_is_as_foretold() {
+fn every_row_is_as_predicted() {
     let mut wrong = Vec::new();
     let rows = rows();
     let names: BTreeSet<_> = rows.iter().map(|row| row.name).collect();
