@@ -8,7 +8,7 @@
 //! Rooms: `cache` (content-addressed, atomic, locked), `packages` (a private apt and unpacked .debs), `kernel`
 //! (named, file or build tree; and building one), `modules` (what to load, from the target kernel's own facts), `elf` (library
 //! closure), `userland`, `initramfs`, `agent_build`, `keys` and `image` (the guest's files), `qemu`, `child`,
-//! `progress`, `survey` (what is here already, for people).
+//! `progress`, `plain_data` (files of YAML that are no cases), `survey` (what is here already, for people).
 
 mod agent_build;
 mod cache;
@@ -23,6 +23,7 @@ mod keys;
 pub mod lock;
 mod modules;
 mod packages;
+mod plain_data;
 pub mod progress;
 pub mod qemu;
 pub mod survey;
@@ -36,4 +37,5 @@ pub use kernel::{
     BootKind, Kernel, KernelSpec, KnownKernel, Missing, MissingOption, Packaged, SourceLines, known_kernels,
     lay_out_tree, packaged, resolve_kernel,
 };
+pub use plain_data::{PlainDataError, parse_plain_data};
 pub use progress::Progress;

@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::diagnostic::Diagnostics;
 use crate::model::Case;
+use crate::syntax;
 use crate::value::Row;
 
 /// The rows of the coverage table, in sections.
@@ -37,7 +40,7 @@ struct Behaviour {
 pub enum CoverageError {
     /// It is written in another way.
     #[error("the list of rows cannot be read")]
-    Form(#[from] serde_yaml::Error),
+    Form(#[source] Diagnostics),
     /// The rows are not 1 to 108, each once and in order.
     #[error("row {found} stands where row {expected} should: the table has all rows, each once, in order")]
     Order {
@@ -62,7 +65,11 @@ impl Coverage {
     /// # Errors
     /// When it is no list of sections, or lacks a row.
     pub fn parse(text: &str) -> Result<Self, CoverageError> {
-        let sections: Vec<Section> = serde_yaml::from_str(text)?;
+        let refuse = |found| CoverageError::Form(Diagnostics::new(Path::new("coverage.yaml"), text, found));
+        let root = syntax::open(text, 0, |_| false).map_err(refuse)?;
+        let mut found = Vec::new();
+        let sections: Option<Vec<Section>> = root.read(&mut found);
+        let sections = sections.ok_or_else(|| refuse(found))?;
         let mut rows = sections.iter().flat_map(|section| &section.rows);
         for expected in Row::all() {
             let found = rows.next().map_or(0, |row| row.row.number());

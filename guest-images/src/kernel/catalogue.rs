@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::error::Error;
 use crate::packages::{Package, Suite, newest_first};
+use crate::plain_data::parse_plain_data;
 
 const TEXT: &str = include_str!("../../kernels.yaml");
 
@@ -94,7 +95,7 @@ impl Catalogue {
             what: "the list of kernels (kernels.yaml)",
             why,
         };
-        let catalogue: Self = serde_yaml::from_str(text).map_err(|error| bad(error.to_string()))?;
+        let catalogue: Self = parse_plain_data(text).map_err(|error| bad(error.to_string()))?;
         if !catalogue.kernels.iter().any(|one| one.name == catalogue.default) {
             return Err(bad(format!(
                 "the default `{}` is not in the list",

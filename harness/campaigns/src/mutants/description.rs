@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The files of `testcases/mutants/`.
 
+use guest_images::{PlainDataError, parse_plain_data};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use testcases::KernelVersion;
@@ -87,7 +88,7 @@ pub enum DescriptionError {
         /// Which.
         path: PathBuf,
         /// Where and how.
-        source: serde_yaml::Error,
+        source: PlainDataError,
     },
     /// It makes no sense.
     #[error("{} is no mutant: {why}", path.display())]
@@ -139,12 +140,12 @@ fn load(path: &Path) -> Result<Mutant, DescriptionError> {
 }
 
 enum Wrong {
-    Form(serde_yaml::Error),
+    Form(PlainDataError),
     Sense(String),
 }
 
 fn parse(text: &str, name: String) -> Result<Mutant, Wrong> {
-    let written: Written = serde_yaml::from_str(text).map_err(Wrong::Form)?;
+    let written: Written = parse_plain_data(text).map_err(Wrong::Form)?;
     let sense = |why: &str| Err(Wrong::Sense(why.to_owned()));
     if written.changes.is_empty()
         || written
