@@ -66,7 +66,7 @@ pub enum Error {
     Json {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: serde_json::Error,
     },
     /// A stream of events does not begin with the start of a run.

@@ -53,7 +53,7 @@ pub struct AppliedRule {
 pub struct Unpredicted {
     /// Which: `injector`.
     pub part: String,
-    /// Why.
+    /// The reason, in words.
     pub why: String,
 }
 

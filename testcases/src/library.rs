@@ -19,7 +19,7 @@ pub(crate) const LARGEST: u64 = 1 << 20;
 pub struct DiscoverError {
     /// The folder.
     pub path: PathBuf,
-    /// Why not.
+    /// The cause.
     #[source]
     pub source: io::Error,
 }

@@ -35,7 +35,10 @@ pub(crate) fn run(flags: BisectFlags) -> Result<ExitStatus, Stopped> {
     let found = with_lab(flags.lab, cases, Some(work.join("build")), |lab| {
         hunt(&order, &mut InLab(lab), &|text| eprintln!("{text}")).map_err(not_found)
     })?;
-    print!("{}", told(&found, &order.cases).map_err(Stopped::broken)?);
+    print!(
+        "{}",
+        describe_find(&found, &order.cases).map_err(Stopped::broken)?
+    );
     Ok(ExitStatus::Ok)
 }
 
@@ -66,7 +69,7 @@ fn not_found(error: NotFound) -> Stopped {
     }
 }
 
-fn told(found: &Found, cases: &[String]) -> anyhow::Result<String> {
+fn describe_find(found: &Found, cases: &[String]) -> anyhow::Result<String> {
     let (good, bad) = (first_round(&found.evidence.0)?, first_round(&found.evidence.1)?);
     let titles = (
         format!("last good: {}", found.last_good),

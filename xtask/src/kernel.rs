@@ -24,7 +24,7 @@ fn build_one(flags: KernelBuildFlags) -> Result<ExitStatus, Stopped> {
     teller.finish().map_err(Stopped::broken)?;
     match built {
         Ok(built) => {
-            println!("{}", told(&built));
+            println!("{}", describe_built(&built));
             Ok(ExitStatus::Ok)
         }
         Err(error @ (Error::DoesNotBuild { .. } | Error::KernelLacks { .. })) => Err(Stopped {
@@ -73,7 +73,7 @@ pub(crate) fn kernels_folder() -> PathBuf {
     workspace().join("target/kernels")
 }
 
-fn told(built: &Built) -> String {
+fn describe_built(built: &Built) -> String {
     let mut lines = Vec::new();
     if !built.not_taken.is_empty() {
         lines.push(format!(

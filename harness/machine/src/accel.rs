@@ -70,7 +70,7 @@ pub struct Choice {
 /// Why a canary is dead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CanaryFailure {
-    /// It did not sing in time.
+    /// The canary guest did not boot in time.
     #[error("a guest did not boot under it within {} s", .after.as_secs_f32())]
     TimedOut {
         /// The deadline that passed.

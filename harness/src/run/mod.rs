@@ -78,9 +78,9 @@ pub async fn run(request: Request, teller: Arc<Teller>, stop: Stop) -> Result<Ex
         clock,
     };
     let running = Arc::clone(&run.running);
-    let ears = Arc::clone(&run.teller);
+    let teller = Arc::clone(&run.teller);
     let stopped = running.ended(&stop, |cases| {
-        ears.note(format!("interrupted: waiting for {}", cases.join(", ")));
+        teller.note(format!("interrupted: waiting for {}", cases.join(", ")));
     });
     let out_of_time = async {
         match deadline {

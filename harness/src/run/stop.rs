@@ -18,7 +18,7 @@ pub struct Stop {
 pub(super) struct Running(watch::Sender<Vec<String>>);
 
 impl Running {
-    /// One more.
+    /// Counts one more case that runs.
     pub(super) fn begin(&self, case: &str) {
         self.0.send_modify(|cases| cases.push(case.to_owned()));
     }

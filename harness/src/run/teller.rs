@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The one mouth of a run: everything that happens becomes an event here.
+//! Where a run's events are made: whatever happens is told here, and nowhere else.
 
 use reports::{Event, EventKind, Reader, Readers, WorkOutcome};
 use std::collections::HashMap;

@@ -49,7 +49,7 @@ pub enum News {
     Started {
         /// Its index.
         index: usize,
-        /// In words.
+        /// What it is, in words.
         what: String,
     },
     /// A step has ended.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What must come of a run: its exit status, its verdicts, its reports.
 
-use super::running::{Ended, told};
+use super::running::{Ended, last_words_of};
 use super::trouble::{Outcome, Trouble, must, wrong};
 use super::world::World;
 use anyhow::Context;
@@ -18,7 +18,7 @@ impl Ended {
         must(
             self.status == Some(i32::from(expected.code())),
             format!("exit status {}", expected.code()),
-            format!("{saw}{}", told(&self.said)),
+            format!("{saw}{}", last_words_of(&self.said)),
         )
     }
 
@@ -27,7 +27,7 @@ impl Ended {
         must(
             self.said.contains(words),
             format!("the words `{words}`"),
-            told(&self.said).trim_start_matches("; ").to_owned(),
+            last_words_of(&self.said).trim_start_matches("; ").to_owned(),
         )
     }
 }
@@ -51,7 +51,7 @@ pub(super) fn record(world: &World<'_>, out: &str) -> Result<RunRecord, Trouble>
     must(
         checked.status == Some(0),
         "reports that agree",
-        told(&checked.said).trim_start_matches("; ").to_owned(),
+        last_words_of(&checked.said).trim_start_matches("; ").to_owned(),
     )?;
     Ok(RunRecord::read(folder.join(OutFolder::RECORD)).context("cannot read the record of a run")?)
 }

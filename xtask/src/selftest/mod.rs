@@ -107,7 +107,7 @@ fn all(setting: &Setting, faults: &[&Fault]) -> Result<ExitStatus, Stopped> {
         Err(trouble) => {
             return Err(Stopped::broken(anyhow!(
                 "where nothing goes wrong: {}",
-                told(&trouble)
+                describe_trouble(&trouble)
             )));
         }
     }
@@ -123,11 +123,15 @@ fn all(setting: &Setting, faults: &[&Fault]) -> Result<ExitStatus, Stopped> {
             }
             Err(trouble @ Trouble::NotMade(_)) => {
                 not_made.push(fault.name);
-                format!("NOT RUN {}: {}", fault.name, told(trouble))
+                format!("NOT RUN {}: {}", fault.name, describe_trouble(trouble))
             }
             Err(trouble @ (Trouble::Wrong { .. } | Trouble::Stuck(_))) => {
                 wrong.push(fault.name);
-                format!("FAIL    {}: {} ({seconds:.1} s)", fault.name, told(trouble))
+                format!(
+                    "FAIL    {}: {} ({seconds:.1} s)",
+                    fault.name,
+                    describe_trouble(trouble)
+                )
             }
         };
         print::text(&format!("{line}\n"), "cannot say how a fault ended")?;
@@ -177,7 +181,7 @@ fn unharmed(world: &World<'_>) -> Outcome {
     Ok(())
 }
 
-fn told(trouble: &Trouble) -> String {
+fn describe_trouble(trouble: &Trouble) -> String {
     match trouble {
         Trouble::Wrong { expected, saw } => format!("expected {expected}, saw {saw}"),
         Trouble::NotMade(why) => why.clone(),

@@ -93,7 +93,10 @@ impl Running<'_> {
                 (None, None) => Ok(None),
                 (None, Some(status)) => Err(wrong(
                     what,
-                    format!("the run ended ({status}) before that{}", told(&self.text()?)),
+                    format!(
+                        "the run ended ({status}) before that{}",
+                        last_words_of(&self.text()?)
+                    ),
                 )),
             }
         })
@@ -151,7 +154,7 @@ impl Drop for Running<'_> {
 }
 
 /// What a run said at its end, to be put behind what was seen.
-pub(super) fn told(said: &str) -> String {
+pub(super) fn last_words_of(said: &str) -> String {
     const LAST: usize = 12;
     let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
     let last = lines.get(lines.len().saturating_sub(LAST)..).unwrap_or_default();

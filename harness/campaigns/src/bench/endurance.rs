@@ -201,7 +201,10 @@ async fn sound(guest: &Guest, draws: &mut HashSet<String>) -> Result<Result<(), 
     };
     match clock.trim().parse::<u64>() {
         Ok(clock) if clock.abs_diff(now.as_secs()) <= CLOCK_TOLERANCE => {}
-        _ => return Ok(Err(format!("its clock says {clock:?}, ours {}", now.as_secs()))),
+        _ => {
+            let (clock, now) = (clock.trim(), now.as_secs());
+            return Ok(Err(format!("its clock says {clock}, ours {now}")));
+        }
     }
     if draw.trim().is_empty() || !draws.insert(draw.to_owned()) {
         return Ok(Err(format!(

@@ -23,7 +23,7 @@ pub enum BenchError {
     Images {
         /// What there is none of.
         what: &'static str,
-        /// Why not.
+        /// The cause.
         #[source]
         source: guest_images::Error,
     },
@@ -41,9 +41,9 @@ pub enum BenchError {
     /// A case that was to be timed brought no verdict.
     #[error("the case {case} was not judged, so it has no time: {why}")]
     NotJudged {
-        /// Which.
+        /// The case.
         case: String,
-        /// Why not.
+        /// The reason, in words.
         why: String,
     },
     /// A bare QEMU did not greet.
@@ -77,9 +77,9 @@ pub enum BenchError {
     Io {
         /// What was tried.
         doing: &'static str,
-        /// On what.
+        /// What it was done to.
         what: String,
-        /// Why not.
+        /// The cause.
         #[source]
         source: io::Error,
     },

@@ -29,8 +29,8 @@ pub fn side_by_side(left: (&str, &[CaseResult]), right: (&str, &[CaseResult])) -
     for bad in right.1.iter().filter(|result| result.verdict == Verdict::Fail) {
         let good = left.1.iter().find(|result| result.case == bad.case);
         let (mut here, mut there) = (
-            good.map_or_else(|| vec!["not tested".to_owned()], told),
-            told(bad),
+            good.map_or_else(|| vec!["not tested".to_owned()], describe_result),
+            describe_result(bad),
         );
         let height = here.len().max(there.len());
         here.resize(height, String::new());
@@ -40,7 +40,7 @@ pub fn side_by_side(left: (&str, &[CaseResult]), right: (&str, &[CaseResult])) -
     lines.concat()
 }
 
-fn told(result: &CaseResult) -> Vec<String> {
+fn describe_result(result: &CaseResult) -> Vec<String> {
     let mut lines = vec![format!("{}: {}", result.case, result.verdict)];
     for finding in &result.findings {
         lines.push(format!("* {}", finding.what));

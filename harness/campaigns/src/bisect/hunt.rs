@@ -7,7 +7,7 @@ use super::confidence::Rate;
 use super::journal::{Journal, JournalError, Question};
 use crate::lab::Trouble;
 use crate::lab::git_clone::{Commit, GitClone, GitError, resolve};
-use crate::lab::trial::{Outcome, Signature, Trial};
+use crate::lab::trial::{Signature, Trial, TrialOutcome};
 use std::path::{Path, PathBuf};
 
 /// Rounds at the bad end, from which the rate is taken at which the defect shows.
@@ -83,9 +83,9 @@ pub enum NotFound {
     /// A file could not be written.
     #[error("cannot write {}", path.display())]
     Write {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
@@ -97,8 +97,8 @@ pub enum NotFound {
         /// The end.
         commit: Commit,
         /// What it is.
-        outcome: Outcome,
-        /// Why.
+        outcome: TrialOutcome,
+        /// The reason, in words.
         why: String,
     },
     /// Commits of which nothing can be said hide the one.
@@ -120,7 +120,7 @@ pub enum NotFound {
     /// Nothing can be tested any more.
     #[error("{trouble}\nwhat is known so far is kept: go on with --resume")]
     Stopped {
-        /// Why.
+        /// What went wrong.
         trouble: Trouble,
     },
 }
@@ -177,14 +177,14 @@ enum Next {
 impl Hunt<'_> {
     fn all(&mut self, question: &Question) -> Result<Found, NotFound> {
         let bad = self.test(&question.bad, ROUNDS_AT_BAD_END, None)?;
-        self.require("bad", &question.bad, &bad, Outcome::Bad)?;
+        self.require("bad", &question.bad, &bad, TrialOutcome::Bad)?;
         let rate = Rate::seen(bad.failures, bad.failures + bad.passes);
         let rounds = rate.rounds_needed();
         (self.tell)(&format!(
             "a commit is called good after {rounds} rounds without that failure"
         ));
         let good = self.test(&question.good, rounds, Some(&bad.signature))?;
-        self.require("good", &question.good, &good, Outcome::Good)?;
+        self.require("good", &question.good, &good, TrialOutcome::Good)?;
         let mut end = question.bad.clone();
         for _ in 0..ATTEMPTS {
             let first = self.way_between(&question.good, &end, rounds, &bad.signature)?;
@@ -201,7 +201,13 @@ impl Hunt<'_> {
         Err(NotFound::Contradicted)
     }
 
-    fn require(&self, said: &'static str, id: &str, trial: &Trial, outcome: Outcome) -> Result<(), NotFound> {
+    fn require(
+        &self,
+        said: &'static str,
+        id: &str,
+        trial: &Trial,
+        outcome: TrialOutcome,
+    ) -> Result<(), NotFound> {
         if trial.outcome == outcome {
             return Ok(());
         }
@@ -217,7 +223,7 @@ impl Hunt<'_> {
     fn test(&mut self, id: &str, rounds: u32, like: Option<&Signature>) -> Result<Trial, NotFound> {
         let commit = self.clone.commit(id)?;
         if let Some(known) = self.journal.trials.get(&commit.id)
-            && (known.outcome != Outcome::Good || known.passes >= rounds)
+            && (known.outcome != TrialOutcome::Good || known.passes >= rounds)
         {
             return Ok(known.clone());
         }
@@ -266,9 +272,9 @@ impl Hunt<'_> {
             };
             let trial = self.test(&id, rounds, Some(like))?;
             let word = match trial.outcome {
-                Outcome::Good => "good",
-                Outcome::Bad => "bad",
-                Outcome::CannotTell => "skip",
+                TrialOutcome::Good => "good",
+                TrialOutcome::Bad => "bad",
+                TrialOutcome::CannotTell => "skip",
             };
             self.clone.check_out(&id)?;
             next = self.mark(&["bisect", word, &id])?;
@@ -333,11 +339,11 @@ impl Hunt<'_> {
         for parent in self.clone.parents(first)? {
             let trial = self.test(&parent, rounds, Some(like))?;
             match trial.outcome {
-                Outcome::Bad => return Ok(Confirmed::ParentIsBad(parent)),
-                Outcome::CannotTell => {
+                TrialOutcome::Bad => return Ok(Confirmed::ParentIsBad(parent)),
+                TrialOutcome::CannotTell => {
                     return Err(self.one_of(&[parent, first.to_owned()])?);
                 }
-                Outcome::Good => good = Some((parent, trial)),
+                TrialOutcome::Good => good = Some((parent, trial)),
             }
         }
         match good {
@@ -349,7 +355,7 @@ impl Hunt<'_> {
 
     fn found(&self, first: &str, parent: &str, good: Trial) -> Result<Found, NotFound> {
         let trials = &self.journal.trials;
-        let proofs = trials.values().filter(|trial| trial.outcome == Outcome::Bad);
+        let proofs = trials.values().filter(|trial| trial.outcome == TrialOutcome::Bad);
         let (failures, passes) = proofs.fold((0, 0), |(failures, passes), trial| {
             (failures + trial.failures, passes + trial.passes)
         });

@@ -43,7 +43,7 @@ pub enum JournalError {
         path.display()
     )]
     Other {
-        /// Where.
+        /// The file.
         path: PathBuf,
         /// Its good end.
         good: String,
@@ -55,9 +55,9 @@ pub enum JournalError {
     /// It is no journal.
     #[error("the journal {} is damaged; leave --resume out", path.display())]
     Damaged {
-        /// Where.
+        /// The file.
         path: PathBuf,
-        /// How.
+        /// The cause.
         #[source]
         source: serde_json::Error,
     },

@@ -32,7 +32,7 @@ pub enum GitError {
     Failed {
         /// What it was asked.
         command: String,
-        /// Where.
+        /// The folder in which it was asked.
         folder: PathBuf,
         /// What it said.
         answer: String,

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 /// What is said of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum TrialOutcome {
     /// All that was to be judged held, every time.
     Good,
     /// It failed at least once, and in the way that is looked for.
@@ -17,7 +17,7 @@ pub enum Outcome {
     CannotTell,
 }
 
-impl Outcome {
+impl TrialOutcome {
     /// The exit status for `git bisect run` (git-bisect(1)).
     pub fn status(self) -> u8 {
         match self {
@@ -28,7 +28,7 @@ impl Outcome {
     }
 }
 
-impl std::fmt::Display for Outcome {
+impl std::fmt::Display for TrialOutcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {
             Self::Good => "good",
@@ -82,7 +82,7 @@ impl Signature {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trial {
     /// What is said of it.
-    pub outcome: Outcome,
+    pub outcome: TrialOutcome,
     /// Why, in one line.
     pub why: String,
     /// How often all held.
@@ -97,7 +97,7 @@ impl Trial {
     /// A commit that nothing can be said of.
     pub fn cannot_tell(why: impl Into<String>) -> Self {
         Self {
-            outcome: Outcome::CannotTell,
+            outcome: TrialOutcome::CannotTell,
             why: why.into(),
             passes: 0,
             failures: 0,
@@ -122,13 +122,13 @@ pub fn weigh(rounds: &[Vec<CaseResult>], like: Option<&Signature>) -> Trial {
             trial.failures += 1;
             trial.signature.0.extend(signature.0);
         } else if let Some(result) = round.iter().find(|result| result.verdict == Verdict::Fail) {
-            other.get_or_insert_with(|| told(result));
+            other.get_or_insert_with(|| describe_failure(result));
         } else if let Some(result) = round
             .iter()
             .filter(of_interest)
             .find(|result| !result.verdict.is_judgement())
         {
-            unjudged.get_or_insert_with(|| told(result));
+            unjudged.get_or_insert_with(|| describe_failure(result));
         } else if round.iter().any(|result| of_interest(&result)) {
             trial.passes += 1;
         }
@@ -139,11 +139,11 @@ pub fn weigh(rounds: &[Vec<CaseResult>], like: Option<&Signature>) -> Trial {
             .iter()
             .flatten()
             .find(|result| result.verdict == Verdict::Fail && trial.signature.concerns(&result.case));
-        trial.outcome = Outcome::Bad;
+        trial.outcome = TrialOutcome::Bad;
         trial.why = format!(
             "failed {} of {count} times; {}",
             trial.failures,
-            failed.map(told).unwrap_or_default()
+            failed.map(describe_failure).unwrap_or_default()
         );
     } else if let Some(why) = other {
         trial.why = if like.is_some() {
@@ -161,13 +161,13 @@ pub fn weigh(rounds: &[Vec<CaseResult>], like: Option<&Signature>) -> Trial {
             trial.why += " (others were judged: name with --case the ones that count)";
         }
     } else if trial.passes > 0 && usize::try_from(trial.passes).is_ok_and(|passes| passes == count) {
-        trial.outcome = Outcome::Good;
+        trial.outcome = TrialOutcome::Good;
         trial.why = format!("passed {count} of {count} times");
     }
     trial
 }
 
-fn told(result: &CaseResult) -> String {
+fn describe_failure(result: &CaseResult) -> String {
     let first = result.findings.first().map(|finding| {
         let seen = finding.seen.as_deref().map(|seen| format!(", seen: {seen}"));
         format!("{}{}", finding.what, seen.unwrap_or_default())
@@ -220,25 +220,25 @@ pub(crate) mod tests {
         vec![result("a/b", verdict, step)]
     }
 
-    fn outcome(rounds: &[Vec<CaseResult>], like: Option<&Signature>) -> Outcome {
+    fn outcome(rounds: &[Vec<CaseResult>], like: Option<&Signature>) -> TrialOutcome {
         weigh(rounds, like).outcome
     }
 
     #[test]
     fn a_word_for_each_verdict() {
         for (verdict, expected) in [
-            (Verdict::Pass, Outcome::Good),
-            (Verdict::KnownIssue, Outcome::Good),
-            (Verdict::Fail, Outcome::Bad),
-            (Verdict::Untestable, Outcome::CannotTell),
-            (Verdict::Broken, Outcome::CannotTell),
+            (Verdict::Pass, TrialOutcome::Good),
+            (Verdict::KnownIssue, TrialOutcome::Good),
+            (Verdict::Fail, TrialOutcome::Bad),
+            (Verdict::Untestable, TrialOutcome::CannotTell),
+            (Verdict::Broken, TrialOutcome::CannotTell),
         ] {
             assert_eq!(outcome(&[one(verdict, 1)], None), expected, "{verdict}");
         }
-        assert_eq!(outcome(&[], None), Outcome::CannotTell);
-        assert_eq!(outcome(&[vec![]], None), Outcome::CannotTell);
+        assert_eq!(outcome(&[], None), TrialOutcome::CannotTell);
+        assert_eq!(outcome(&[vec![]], None), TrialOutcome::CannotTell);
         assert_eq!(
-            [Outcome::Good, Outcome::Bad, Outcome::CannotTell].map(Outcome::status),
+            [TrialOutcome::Good, TrialOutcome::Bad, TrialOutcome::CannotTell].map(TrialOutcome::status),
             [0, 1, 125]
         );
     }
@@ -249,7 +249,7 @@ pub(crate) mod tests {
         let trial = weigh(&[passes(), one(Verdict::Fail, 1), passes()], None);
         assert_eq!(
             (trial.outcome, trial.failures, trial.passes),
-            (Outcome::Bad, 1, 2)
+            (TrialOutcome::Bad, 1, 2)
         );
         assert!(
             trial.why.contains("1 of 3") && trial.why.contains("seen: nobody"),
@@ -258,20 +258,23 @@ pub(crate) mod tests {
         );
         assert_eq!(
             outcome(&[passes(), one(Verdict::Broken, 0)], None),
-            Outcome::CannotTell
+            TrialOutcome::CannotTell
         );
         assert_eq!(
             outcome(&[one(Verdict::Broken, 0), one(Verdict::Fail, 0)], None),
-            Outcome::Bad
+            TrialOutcome::Bad
         );
     }
 
     #[test]
     fn another_failure_is_another_defect() {
         let looked_for = weigh(&[one(Verdict::Fail, 7)], None).signature;
-        assert_eq!(outcome(&[one(Verdict::Fail, 7)], Some(&looked_for)), Outcome::Bad);
+        assert_eq!(
+            outcome(&[one(Verdict::Fail, 7)], Some(&looked_for)),
+            TrialOutcome::Bad
+        );
         let trial = weigh(&[one(Verdict::Fail, 3)], Some(&looked_for));
-        assert_eq!(trial.outcome, Outcome::CannotTell);
+        assert_eq!(trial.outcome, TrialOutcome::CannotTell);
         assert!(trial.why.contains("not as the bad end does"), "{}", trial.why);
     }
 
@@ -289,9 +292,12 @@ pub(crate) mod tests {
         };
         let looked_for = weigh(&[splat("WARNING: CPU: 0 PID: 152", Some("f"))], None).signature;
         let again = |title, function| outcome(&[splat(title, function)], Some(&looked_for));
-        assert_eq!(again("WARNING: CPU: 1 PID: 164", Some("f")), Outcome::Bad);
-        assert_eq!(again("WARNING: CPU: 0 PID: 152", Some("g")), Outcome::CannotTell);
-        assert_eq!(again("WARNING: CPU: 0 PID: 152", None), Outcome::CannotTell);
+        assert_eq!(again("WARNING: CPU: 1 PID: 164", Some("f")), TrialOutcome::Bad);
+        assert_eq!(
+            again("WARNING: CPU: 0 PID: 152", Some("g")),
+            TrialOutcome::CannotTell
+        );
+        assert_eq!(again("WARNING: CPU: 0 PID: 152", None), TrialOutcome::CannotTell);
     }
 
     #[test]
@@ -299,14 +305,14 @@ pub(crate) mod tests {
         let looked_for = weigh(&[one(Verdict::Fail, 7)], None).signature;
         let round = |verdict, beside| vec![result("a/b", verdict, 7), result("c/d", beside, 0)];
         let with = |verdict, beside| outcome(&[round(verdict, beside)], Some(&looked_for));
-        assert_eq!(with(Verdict::Pass, Verdict::Untestable), Outcome::Good);
-        assert_eq!(with(Verdict::Untestable, Verdict::Pass), Outcome::CannotTell);
+        assert_eq!(with(Verdict::Pass, Verdict::Untestable), TrialOutcome::Good);
+        assert_eq!(with(Verdict::Untestable, Verdict::Pass), TrialOutcome::CannotTell);
         let trial = weigh(&[round(Verdict::Pass, Verdict::Untestable)], None);
-        assert_eq!(trial.outcome, Outcome::CannotTell);
+        assert_eq!(trial.outcome, TrialOutcome::CannotTell);
         assert!(trial.why.contains("--case"), "{}", trial.why);
         assert_eq!(
             outcome(&[vec![result("c/d", Verdict::Pass, 0)]], Some(&looked_for)),
-            Outcome::CannotTell
+            TrialOutcome::CannotTell
         );
     }
 }

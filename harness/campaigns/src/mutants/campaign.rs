@@ -88,9 +88,9 @@ pub enum CampaignError {
     File {
         /// `read` or `write`.
         doing: &'static str,
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },

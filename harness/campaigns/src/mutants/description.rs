@@ -76,16 +76,16 @@ pub enum DescriptionError {
     /// A file or folder cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
     /// It is no YAML of this form.
     #[error("{} is no mutant: {source}", path.display())]
     Form {
-        /// Which.
+        /// The file.
         path: PathBuf,
         /// Where and how.
         source: PlainDataError,
@@ -93,7 +93,7 @@ pub enum DescriptionError {
     /// It makes no sense.
     #[error("{} is no mutant: {why}", path.display())]
     Sense {
-        /// Which.
+        /// The file.
         path: PathBuf,
         /// What is wrong.
         why: String,

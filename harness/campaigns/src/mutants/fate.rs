@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum Fate {
     /// Cases that hold on the unchanged kernel failed.
     Killed {
-        /// They.
+        /// The cases that failed.
         by: Vec<String>,
         /// Whether one of those is among them that should notice.
         as_expected: bool,
@@ -21,14 +21,14 @@ pub enum Fate {
     Survived,
     /// No case failed, but some could not be judged any more: noticed, and not understood.
     Unclear {
-        /// They.
+        /// The cases that could not be judged.
         broken: Vec<String>,
     },
     /// Nobody can notice, and the mutant says why; and nobody did.
     Equivalent,
     /// The tree has no such code, or other code than the mutant knows.
     DoesNotApply {
-        /// How.
+        /// What was wrong with it, in words.
         why: String,
     },
     /// The compiler does not take it.

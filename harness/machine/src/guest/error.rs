@@ -19,7 +19,7 @@ pub enum GuestError {
     Console {
         /// The file.
         path: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
@@ -47,7 +47,7 @@ pub enum GuestError {
     /// It ended before it was ready.
     #[error("the guest ended while booting: {how}{}", lines(.console))]
     Ended {
-        /// How.
+        /// How it ended, in words.
         how: String,
         /// Whether a signal ended QEMU: its own crash, or somebody on the host. The guest has no part in that.
         killed: bool,
@@ -67,14 +67,14 @@ pub enum GuestError {
     HostKey {
         /// The image's digest.
         image: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: ssh_key::Error,
     },
     /// SSH failed.
     #[error("cannot log in to the guest{}", lines(.console))]
     Login {
-        /// Why.
+        /// The cause.
         #[source]
         source: SessionError,
         /// The last lines of the console.
@@ -95,7 +95,7 @@ pub enum GuestError {
     /// The session would not end in good order, so the guest is in no state to be saved.
     #[error("cannot log out of the guest before it is saved{}", lines(.console))]
     Logout {
-        /// Why.
+        /// The cause.
         #[source]
         source: SessionError,
         /// The last lines of the console.

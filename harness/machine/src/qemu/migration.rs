@@ -73,7 +73,7 @@ pub enum MigrationError {
     Qmp {
         /// `save` or `restore`.
         what: &'static str,
-        /// Why.
+        /// The cause.
         #[source]
         source: QmpError,
     },

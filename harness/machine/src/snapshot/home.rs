@@ -169,7 +169,7 @@ impl Home {
     }
 
     /// `/cache/templates has 12 MiB free`.
-    fn told(&self, room: &Result<u64, StoreError>) -> String {
+    fn describe_room(&self, room: &Result<u64, StoreError>) -> String {
         let folder = self.root.display();
         match (room, self.medium) {
             (Ok(room), Medium::Disk) => format!("{folder} has {} MiB free", room >> 20),
@@ -221,7 +221,7 @@ pub(super) fn choose(homes: &[Home], needed: u64) -> Result<(&Home, String), Str
             }
             return Ok((home, text));
         }
-        refused.push(home.told(&room));
+        refused.push(home.describe_room(&room));
     }
     Err(format!(
         "{} MiB are wanted, but {}",

@@ -10,7 +10,7 @@ use testcases::{Case, FindingKind, FindingSignature, FindingWord, describe};
 pub struct Found {
     /// What kind of thing.
     pub what: What,
-    /// In words.
+    /// The finding in words, for people.
     pub finding: Finding,
 }
 

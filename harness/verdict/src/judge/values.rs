@@ -68,7 +68,7 @@ fn access(seen: &Access, victim: Option<&VictimView>) -> Vec<FindingValue> {
 }
 
 /// What a victim was told: some signals, what waits, and its end.
-pub(super) fn told(signals: &[&Signal], victim: &VictimView) -> Vec<FindingValue> {
+pub(super) fn received(signals: &[&Signal], victim: &VictimView) -> Vec<FindingValue> {
     let pending = victim.has_sigbus_pending().then(|| FindingWord::Pending.into());
     signals
         .iter()

@@ -140,7 +140,7 @@ fn access(seen: &Access) -> String {
 }
 
 /// What a victim was told: some signals, what waits, and its end.
-pub(super) fn told(signals: &[&Signal], victim: &VictimView) -> String {
+pub(super) fn received(signals: &[&Signal], victim: &VictimView) -> String {
     let mut words: Vec<String> = signals.iter().map(|seen| signal(seen, victim)).collect();
     if words.is_empty() {
         words.push("no signal".to_owned());

@@ -238,7 +238,7 @@ impl Comparison {
             };
             let concerned = fate.told.is_hit() || is_hit(fate, seen);
             if concerned && !as_told(&fate.told, seen) {
-                let (told, got) = (words::told(&fate.told), words::seen(seen));
+                let (told, got) = (words::describe_told(&fate.told), words::seen(seen));
                 self.differs(
                     values::victim(name, seen),
                     format!("oracle: expected {name} to {told}, saw {name} {got}"),

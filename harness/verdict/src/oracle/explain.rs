@@ -149,6 +149,6 @@ fn verb(told: &Told) -> String {
         Told::Nothing => "gets nothing".to_owned(),
         Told::Dies => "dies of SIGBUS".to_owned(),
         Told::Pending => "keeps SIGBUS pending".to_owned(),
-        signals @ Told::Signals { .. } => words::told(signals).replacen("get", "gets", 1),
+        signals @ Told::Signals { .. } => words::describe_told(signals).replacen("get", "gets", 1),
     }
 }

@@ -32,7 +32,7 @@ pub fn first<'t, S, T>(
 /// Kernels, as far as rules need to tell them apart. A release candidate belongs to its series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kernels {
-    /// All.
+    /// Every kernel.
     Any,
     /// Those before this series.
     Before(u32, u32),

@@ -28,7 +28,7 @@ pub(super) fn ending(result: Result<(), Errno>) -> String {
 }
 
 /// "get nothing", "get BUS_MCEERR_AO at 4KiB, lsb 12", "die of SIGBUS".
-pub(super) fn told(told: &Told) -> String {
+pub(super) fn describe_told(told: &Told) -> String {
     match told {
         Told::Nothing => "get nothing".to_owned(),
         Told::Dies => "die of SIGBUS".to_owned(),

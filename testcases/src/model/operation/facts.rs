@@ -162,7 +162,7 @@ pub enum Effect<'a> {
     Resizes {
         /// The file.
         file: &'a FilePath,
-        /// Which.
+        /// What becomes of the size.
         size: SizeChange,
     },
 }
@@ -187,7 +187,7 @@ pub enum NewSize<'a> {
     None,
     /// Just so large.
     Is {
-        /// So large.
+        /// The size that results.
         size: Bytes,
         /// The key behind which a case says it.
         key: &'static str,
@@ -201,7 +201,7 @@ pub enum NewSize<'a> {
 pub enum SizeChange {
     /// It is this.
     Is {
-        /// So large.
+        /// The size that results.
         size: Bytes,
         /// The key behind which a case says it.
         key: &'static str,

@@ -106,7 +106,7 @@ fn the_guilty_commit_is_found_and_the_users_tree_untouched() {
     );
     assert_eq!(
         (found.bad.outcome, found.good.outcome),
-        (Outcome::Bad, Outcome::Good)
+        (TrialOutcome::Bad, TrialOutcome::Good)
     );
     assert!(
         found.description.contains("commit 17") && found.confidence > 0.99,

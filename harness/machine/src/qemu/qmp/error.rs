@@ -70,7 +70,7 @@ pub enum QmpError {
     Encode {
         /// The command's name.
         command: String,
-        /// Why not.
+        /// The cause.
         source: serde_json::Error,
     },
     /// The other side does not speak QMP.

@@ -113,10 +113,10 @@ impl<'a> Checks<'a> {
         if !in_order(expected, &fresh, victim) {
             self.note(
                 step,
-                of_victim(name, values::told(&fresh, victim)),
+                of_victim(name, values::received(&fresh, victim)),
                 format!("{name} was not signalled as expected"),
                 words::expected(expected),
-                words::told(&fresh, victim),
+                words::received(&fresh, victim),
             );
             self.knew(step, About::Victim(name));
         }
@@ -128,10 +128,10 @@ impl<'a> Checks<'a> {
             let signals: Vec<&Signal> = victim.signals.iter().skip(victim.before).collect();
             self.note(
                 step,
-                of_victim(name, values::told(&signals, victim)),
+                of_victim(name, values::received(&signals, victim)),
                 format!("{name} did not die as expected"),
                 format!("it dies of {deadly}"),
-                words::told(&signals, victim),
+                words::received(&signals, victim),
             );
             self.knew(step, About::Victim(name));
         }
@@ -143,10 +143,10 @@ impl<'a> Checks<'a> {
             self.ends.insert(name);
             self.note(
                 step,
-                of_victim(name, values::told(&fresh, victim)),
+                of_victim(name, values::received(&fresh, victim)),
                 format!("{name} was not left alone"),
                 "alive, and no signal",
-                words::told(&fresh, victim),
+                words::received(&fresh, victim),
             );
             self.knew(step, About::Victim(name));
         }
@@ -158,10 +158,10 @@ impl<'a> Checks<'a> {
             self.ends.insert(name);
             self.note(
                 step,
-                of_victim(name, values::told(&fresh, victim)),
+                of_victim(name, values::received(&fresh, victim)),
                 format!("no SIGBUS waits for {name}"),
                 "alive, no signal delivered, and SIGBUS pending",
-                words::told(&fresh, victim),
+                words::received(&fresh, victim),
             );
             self.knew(step, About::Victim(name));
         }

@@ -116,7 +116,7 @@ fn victims(handled: &Handled) -> String {
         };
         let told = match &fate.told {
             Told::Nothing => "-".to_owned(),
-            other => words::told(other)
+            other => words::describe_told(other)
                 .replace("BUS_MCEERR_", "")
                 .replace("get ", "")
                 .replace(" at 4KiB, lsb 12", ""),
