@@ -11,17 +11,17 @@
 //!
 //! A template with more NVDIMMs than another begins with another machine, and so has a chain of its own.
 
-use crate::nvdimm::{self, NvdimmError, Pmem, Stack};
-use guest_agent::call::{AskLacking, MarkLog, Outcome, ReadLog};
+use crate::nvdimm::{Filesystem, Namespaces, NvdimmError, Stack};
+use guest_agent::call::{AskLacking, ReadLog, StartTrace};
 use guest_images::Image;
 use guest_images::qemu::Qemu;
-use machine::guest::agent::{Agent, CallError};
+use machine::guest::agent::CallError;
 use machine::guest::{Death, Guest};
 use machine::qemu::{Machine, Mebibytes, Nvdimm};
 use machine::snapshot::{Key, Recipe, Template as Kept, Unmade, Workshop};
 use serde::Serialize;
 use std::time::Duration;
-use testcases::{Ground, Log, Template, Xfs};
+use testcases::{Ground, Log, Template};
 use verdict::observe::{probes, splat};
 
 /// Attaching a dozen probes patches kernel text under emulation; mounting replays a log.
@@ -51,6 +51,9 @@ pub enum TemplateError {
         #[source]
         source: serde_json::Error,
     },
+    /// What is done for a template has no written form.
+    #[error("cannot write down what is done for a template")]
+    Unwritten(#[source] serde_json::Error),
     /// The kernel printed a warning, an oops or a stall meanwhile.
     #[error("the kernel complained while it was brought into its template: {0}")]
     Complained(String),
@@ -158,41 +161,36 @@ async fn keep_once(
     wanted: &Template,
     complaints: Complaints,
 ) -> Result<Chain, Unmade<TemplateError>> {
+    let work = Work::of(machine, wanted);
+    let steps = work.observing.steps().map_err(Unmade::Steps)?;
     let booted = workshop
-        .booted(BOOTED, machine, &observing_words(), async |guest: &Guest| {
-            done(guest, observe(guest).await, complaints).await
+        .booted(BOOTED, machine, &steps, async |guest: &Guest| {
+            done(guest, work.observing.start(guest).await, complaints).await
         })
         .await?;
-    let (name, words) = namespaces_words(wanted);
+    let steps = steps_with_facts(&work.namespaces).map_err(Unmade::Steps)?;
     let namespaces = workshop
-        .after(name, &booted, &words, async |guest: &Guest| {
-            let made = make_namespaces(&guest.agent, machine, wanted).await;
-            done(guest, made, complaints).await
+        .after(name_of(wanted), &booted, &steps, async |guest: &Guest| {
+            let made = work.namespaces.make(&guest.agent, &machine.nvdimms).await;
+            done(guest, made.map_err(TemplateError::from), complaints).await
         })
         .await?;
-    let Template::Xfs(wanted) = wanted else {
-        return Ok(Chain {
-            booted,
-            namespaces,
-            xfs: None,
-        });
+    let xfs = match &work.filesystem {
+        Some(filesystem) => {
+            let below = stack(&namespaces).map_err(Unmade::Steps)?;
+            let steps = steps_with_facts(filesystem).map_err(Unmade::Steps)?;
+            let make = async |guest: &Guest| {
+                let made = filesystem.make(&guest.agent, below.pmems()).await;
+                done(guest, made.map_err(TemplateError::from), complaints).await
+            };
+            Some(workshop.after(XFS, &namespaces, &steps, make).await?)
+        }
+        None => None,
     };
-    let below = stack(&namespaces).map_err(Unmade::Steps)?;
-    let xfs = workshop
-        .after(
-            XFS,
-            &namespaces,
-            &filesystem_words(wanted),
-            async |guest: &Guest| {
-                let made = make_filesystem(&guest.agent, below.into_pmems(), wanted).await;
-                done(guest, made, complaints).await
-            },
-        )
-        .await?;
     Ok(Chain {
         booted,
         namespaces,
-        xfs: Some(xfs),
+        xfs,
     })
 }
 
@@ -205,28 +203,76 @@ pub fn stack(template: &Kept) -> Result<Stack, TemplateError> {
 }
 
 /// The name under which [`keep`] has the store keep the last of them.
-pub fn key(image: &Image, qemu: &Qemu, machine: &Machine, wanted: &Template) -> Key {
-    let booted = Recipe::booted(BOOTED, image, qemu, machine, &observing_words());
-    let (name, words) = namespaces_words(wanted);
-    let namespaces = Recipe::after(name, &booted.key(), &words);
-    match wanted {
-        Template::Xfs(xfs) => Recipe::after(XFS, &namespaces.key(), &filesystem_words(xfs)).key(),
-        Template::Unmounted { .. } | Template::Devdax { .. } => namespaces.key(),
-    }
+pub fn key(image: &Image, qemu: &Qemu, machine: &Machine, wanted: &Template) -> Result<Key, TemplateError> {
+    let work = Work::of(machine, wanted);
+    let booted = Recipe::booted(BOOTED, image, qemu, machine, &work.observing.steps()?);
+    let steps = steps_with_facts(&work.namespaces)?;
+    let namespaces = Recipe::after(name_of(wanted), &booted.key(), &steps);
+    let Some(filesystem) = &work.filesystem else {
+        return Ok(namespaces.key());
+    };
+    let steps = steps_with_facts(filesystem)?;
+    Ok(Recipe::after(XFS, &namespaces.key(), &steps).key())
 }
 
 /// Brings a freshly booted guest all the way.
 pub async fn bring(guest: &Guest, machine: &Machine, wanted: &Template) -> Result<Stack, TemplateError> {
+    let work = Work::of(machine, wanted);
     let brought = async {
-        observe(guest).await?;
-        let stack = make_namespaces(&guest.agent, machine, wanted).await?;
-        match wanted {
-            Template::Xfs(xfs) => make_filesystem(&guest.agent, stack.into_pmems(), xfs).await,
-            Template::Unmounted { .. } | Template::Devdax { .. } => Ok(stack),
-        }
+        work.observing.start(guest).await?;
+        let stack = work.namespaces.make(&guest.agent, &machine.nvdimms).await?;
+        Ok(match &work.filesystem {
+            Some(filesystem) => filesystem.make(&guest.agent, stack.pmems()).await?,
+            None => stack,
+        })
     };
     let brought = brought.await;
     told(guest, brought).await
+}
+
+/// All that is done to a booted guest for a template. It is written down for the key and carried out as it stands.
+struct Work {
+    observing: Observing,
+    namespaces: Namespaces,
+    filesystem: Option<Filesystem>,
+}
+
+impl Work {
+    fn of(machine: &Machine, wanted: &Template) -> Self {
+        Self {
+            observing: Observing {
+                trace: probes::request(),
+            },
+            namespaces: Namespaces::of(wanted, machine.nvdimms.len()),
+            filesystem: match wanted {
+                Template::Xfs(xfs) => Some(Filesystem::of(xfs)),
+                Template::Unmounted { .. } | Template::Devdax { .. } => None,
+            },
+        }
+    }
+}
+
+/// The name of the template that has the namespaces.
+fn name_of(wanted: &Template) -> &'static str {
+    match wanted {
+        Template::Xfs(_) | Template::Unmounted { .. } => FSDAX,
+        Template::Devdax { .. } => DEVDAX,
+    }
+}
+
+/// What is done, as it is hashed.
+fn steps(work: &impl Serialize) -> Result<Vec<String>, TemplateError> {
+    let text = serde_json::to_string(work).map_err(TemplateError::Unwritten)?;
+    Ok(vec![text])
+}
+
+/// What is done, and the form of what is learnt by it, as they are hashed.
+fn steps_with_facts(work: &impl Serialize) -> Result<Vec<String>, TemplateError> {
+    let mut steps = steps(work)?;
+    for form in Stack::forms() {
+        steps.push(serde_json::to_string(&form).map_err(TemplateError::Unwritten)?);
+    }
+    Ok(steps)
 }
 
 /// What was learnt, to be kept with the template.
@@ -269,106 +315,32 @@ async fn told<T>(guest: &Guest, brought: Result<T, TemplateError>) -> Result<T, 
 }
 
 /// `booted`: everything that is needed has loaded, and what follows is observed from its beginning.
-async fn observe(guest: &Guest) -> Result<(), TemplateError> {
-    if !guest.welcome.failed_modules.is_empty() {
-        return Err(TemplateError::Modules(guest.welcome.failed_modules.join(", ")));
+struct Observing {
+    trace: StartTrace,
+}
+
+impl Observing {
+    fn steps(&self) -> Result<Vec<String>, TemplateError> {
+        steps(&self.trace)
     }
-    let lacking = guest.agent.call(AskLacking {}, PREPARATION).await?;
-    if !lacking.is_empty() {
-        return Err(TemplateError::Lacks(lacking.join("; ")));
+
+    async fn start(&self, guest: &Guest) -> Result<(), TemplateError> {
+        if !guest.welcome.failed_modules.is_empty() {
+            return Err(TemplateError::Modules(guest.welcome.failed_modules.join(", ")));
+        }
+        let lacking = guest.agent.call(AskLacking {}, PREPARATION).await?;
+        if !lacking.is_empty() {
+            return Err(TemplateError::Lacks(lacking.join("; ")));
+        }
+        guest.agent.call(self.trace.clone(), PREPARATION).await?;
+        Ok(())
     }
-    guest.agent.call(probes::request(), PREPARATION).await?;
-    Ok(())
-}
-
-/// `fsdax` or `devdax`: the namespaces have struct pages.
-async fn make_namespaces(
-    agent: &Agent,
-    machine: &Machine,
-    wanted: &Template,
-) -> Result<Stack, TemplateError> {
-    let nvdimms = &machine.nvdimms;
-    Ok(match wanted {
-        Template::Xfs(_) | Template::Unmounted { .. } => {
-            Stack::plain(nvdimm::make_fsdax(agent, nvdimms).await?)
-        }
-        Template::Devdax { align } => nvdimm::make_devdax(agent, nvdimms, *align).await?,
-    })
-}
-
-/// `xfs`: the filesystem that the case wants is mounted, and where it is DAX the harness's arithmetic is checked against
-/// it. Whether it is, is for the case to ask: one that is not may be what it wants.
-async fn make_filesystem(agent: &Agent, pmems: Vec<Pmem>, wanted: &Xfs) -> Result<Stack, TemplateError> {
-    let stack = nvdimm::build(agent, pmems, wanted).await?;
-    nvdimm::make_xfs(agent, &stack, &wanted.mkfs).await?;
-    let since = agent.call(MarkLog {}, PREPARATION).await?;
-    match nvdimm::mount(agent, &stack, &wanted.mount, PREPARATION).await? {
-        Outcome::Done(()) => nvdimm::prove_dax(agent, &stack).await?,
-        // The stub of a kernel without CONFIG_XFS_RT (fs/xfs/xfs_rtalloc.h: xfs_rtmount_init).
-        Outcome::Refused(refusal) if wanted.realtime && refusal.errno == nix::libc::ENOSYS => {
-            return Err(NvdimmError::Lacks("realtime devices (XFS_RT)".to_owned()).into());
-        }
-        Outcome::Refused(refusal) => {
-            let options = stack.mount_options(&wanted.mount);
-            let lack = nvdimm::lacking_for_mount(agent, &refusal, since).await?;
-            let error = match lack {
-                Some(lack) => NvdimmError::Lacks(lack),
-                None => NvdimmError::Mount { options, refusal },
-            };
-            return Err(error.into());
-        }
-    };
-    Ok(stack)
-}
-
-/// What [`observe`] does, in words that change with it.
-fn observing_words() -> Vec<String> {
-    let request = probes::request();
-    let events = request
-        .events
-        .into_iter()
-        .map(|event| format!("{} {}", event.name, event.filter.unwrap_or_default()));
-    request.kprobes.into_iter().chain(events).collect()
-}
-
-/// The name of what [`make_namespaces`] makes, and what it does, in words that change with it.
-fn namespaces_words(wanted: &Template) -> (&'static str, Vec<String>) {
-    const FACTS: &str = "facts: Stack, which may be a character device";
-    let (name, how) = match wanted {
-        Template::Xfs(_) | Template::Unmounted { .. } => (
-            FSDAX,
-            "every namespace fsdax, struct pages on the device".to_owned(),
-        ),
-        Template::Devdax { align } => (
-            DEVDAX,
-            format!("devdax, pages of {align}, struct pages on the device; address proved, enabled anew"),
-        ),
-    };
-    (name, vec![how, FACTS.to_owned()])
-}
-
-/// What [`make_filesystem`] does, in words that change with it.
-fn filesystem_words(wanted: &Xfs) -> Vec<String> {
-    let Xfs {
-        mkfs,
-        mount,
-        log,
-        realtime,
-        on,
-    } = wanted;
-    let mut steps = vec![
-        format!("log {log:?}, realtime {realtime}, on {on:?}; 1 MiB left out, chunks of 256 KiB"),
-        "mkfs.xfs reflink=1 rmapbt=1".to_owned(),
-    ];
-    steps.extend(mkfs.iter().cloned());
-    steps.push(format!("mount {mount}, proof of 4096 zeros"));
-    steps
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use testcases::PageSize;
+    use testcases::{PageSize, Xfs};
 
     #[test]
     fn every_device_has_an_nvdimm_of_its_own() {
@@ -397,42 +369,96 @@ mod tests {
         assert_eq!(sizes(Template::Devdax { align }), [1024]);
     }
 
-    #[test]
-    fn a_filesystem_and_no_filesystem_share_namespaces_and_character_devices_have_their_own() {
-        let xfs = namespaces_words(&Template::default());
-        assert_eq!(xfs, namespaces_words(&Template::Unmounted { nvdimms: 1 }));
-        let devdax = |align| namespaces_words(&Template::Devdax { align });
-        assert_ne!(devdax(PageSize::Huge), xfs);
-        assert_ne!(devdax(PageSize::Huge), devdax(PageSize::Base));
+    /// What is hashed of a template beyond the booted guest, and its machine.
+    fn hashed(wanted: &Template) -> (usize, Vec<String>) {
+        let machine = nvdimms(wanted).len();
+        let mut steps = steps_with_facts(&Namespaces::of(wanted, machine)).unwrap();
+        if let Template::Xfs(xfs) = wanted {
+            steps.extend(steps_with_facts(&Filesystem::of(xfs)).unwrap());
+        }
+        (machine, steps)
+    }
+
+    /// Templates of every kind, no two of which are the same.
+    fn templates() -> Vec<Template> {
+        let devdax = [PageSize::Base, PageSize::Huge].map(|align| Template::Devdax { align });
+        let unmounted = [1, 2].map(|nvdimms| Template::Unmounted { nvdimms });
+        let mut all: Vec<Template> = devdax.into_iter().chain(unmounted).collect();
+        for on in [
+            Ground::Namespace,
+            Ground::Linear,
+            Ground::Stripe,
+            Ground::Partition,
+        ] {
+            for log in [Log::Internal, Log::External] {
+                for realtime in [false, true] {
+                    for mkfs in [&[][..], &["-m", "rmapbt=0"], &["-m rmapbt=0"], &["{device 0}"]] {
+                        for mount in ["dax=always", "dax=inode", ""] {
+                            all.push(Template::Xfs(Xfs {
+                                mkfs: mkfs.iter().map(|&word| word.to_owned()).collect(),
+                                mount: mount.to_owned(),
+                                log,
+                                realtime,
+                                on,
+                            }));
+                        }
+                    }
+                }
+            }
+        }
+        all
     }
 
     #[test]
-    fn what_is_made_differently_is_named_differently() {
-        let plain = Xfs::default();
-        let others = [
-            Xfs {
-                log: Log::External,
-                ..plain.clone()
-            },
-            Xfs {
-                on: Ground::Partition,
-                ..plain.clone()
-            },
-            Xfs {
-                mkfs: vec!["-m".to_owned()],
-                ..plain.clone()
-            },
-            Xfs {
-                mount: "dax=inode".to_owned(),
-                ..plain.clone()
-            },
-            Xfs {
-                realtime: true,
-                ..plain.clone()
-            },
-        ];
-        for other in others {
-            assert_ne!(filesystem_words(&plain), filesystem_words(&other));
+    fn no_two_templates_are_hashed_alike() {
+        let templates = templates();
+        let hashed: Vec<_> = templates.iter().map(hashed).collect();
+        for (index, one) in hashed.iter().enumerate() {
+            for (other, template) in hashed[..index].iter().zip(&templates) {
+                assert_ne!(one, other, "{} and {template}", templates[index]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_filesystem_and_no_filesystem_share_their_namespaces() {
+        let namespaces = |wanted| steps(&Namespaces::of(&wanted, 1)).unwrap();
+        assert_eq!(
+            namespaces(Template::default()),
+            namespaces(Template::Unmounted { nvdimms: 1 })
+        );
+    }
+
+    #[test]
+    fn what_is_hashed_is_what_is_executed() {
+        let hashed = hashed(&Template::Xfs(Xfs {
+            mkfs: vec!["-d".to_owned(), "agcount=8".to_owned()],
+            log: Log::External,
+            on: Ground::Linear,
+            ..Xfs::default()
+        }));
+        for command in [
+            r#"["ndctl","create-namespace","-f","-e","namespace{region 1}.0","-M","dev","-m","fsdax"]"#,
+            r#""0 {sectors of device 0 but 1048576 bytes} linear /dev/{device 0} 2048""#,
+            r#"["dmsetup","mknodes","--noudevsync","taster"]"#,
+            r#"["mkfs.xfs","-q","-f","-m","reflink=1,rmapbt=1","-d","agcount=8","-l","logdev=/dev/{device 1}","/dev/mapper/taster"]"#,
+            r#""device":"/dev/mapper/taster","at":"/mnt","kind":"xfs","options":"dax=always,logdev=/dev/{device 1}""#,
+            r#""path":"/mnt/.taster-proof""#,
+        ] {
+            assert!(
+                hashed.1.iter().any(|step| step.contains(command)),
+                "{command} in {hashed:#?}"
+            );
+        }
+        let align = PageSize::Huge;
+        let devdax = steps(&Namespaces::of(&Template::Devdax { align }, 1)).unwrap();
+        for command in [
+            r#""-m","devdax","-a","2097152"]"#,
+            r#"["ndctl","disable-namespace","namespace{region 0}.0"]"#,
+            r#"["ndctl","enable-namespace","namespace{region 0}.0"]"#,
+            r#""name":".prover""#,
+        ] {
+            assert!(devdax[0].contains(command), "{command} in {devdax:#?}");
         }
     }
 }

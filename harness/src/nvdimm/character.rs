@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A namespace in devdax mode: a character device over a whole NVDIMM, and the proof that the harness knows where it lies.
 
-use super::ground::require;
-use super::namespaces::{check, create};
+use super::command::{Action, Command, Known, Open, Text};
+use super::namespaces::namespace;
 use super::stack::{Part, Pmem, Stack};
-use super::{NvdimmError, QUESTION, tool};
+use super::{NvdimmError, QUESTION};
 use guest_agent::address::{FileOffset, FsOffset, MappingOffset};
-use guest_agent::call::{AskPmem, AskRegions, AskVictim, Region, ReleaseVictim, StartVictim, VictimStarted};
+use guest_agent::call::{AskPmem, AskVictim, Region, ReleaseVictim, StartVictim, VictimStarted};
 use guest_agent::victim::{KillPolicy, MappingSpec, Spot, VictimSpec};
 use machine::guest::agent::Agent;
-use machine::qemu::Nvdimm;
+use serde::Serialize;
 use testcases::PageSize;
 
 /// Whose drivers must be there, and what the kernel lacks otherwise.
@@ -18,43 +18,29 @@ const LACKS: &str = "character devices on NVDIMMs (DEV_DAX, DEV_DAX_PMEM)";
 
 /// A process of the harness's own. No case can have one of this name.
 const PROVER: &str = ".prover";
+/// What she loads from: the beginning of her mapping.
+const FIRST: Spot = Spot {
+    mapping: 0,
+    offset: MappingOffset(0),
+};
 
-/// Turns the raw namespace of the only NVDIMM (such a machine has no other: `template::nvdimms`) into one in devdax mode that is mapped by pages of `align`, with its struct
-/// pages on the device (`-M dev`), and checks its address by mapping it. Afterwards no page of it has ever been mapped.
-///
-/// Fails with [`NvdimmError::Lacks`] if the kernel has no drivers for it.
-pub async fn make_devdax(agent: &Agent, machine: &[Nvdimm], align: PageSize) -> Result<Stack, NvdimmError> {
-    for driver in DRIVERS {
-        require(agent, driver, LACKS).await?;
-    }
-    let bytes = align.bytes().get().to_string();
-    let regions = agent.call(AskRegions {}, QUESTION).await?;
-    check(&regions, machine)?;
-    for region in &regions {
-        create(agent, region, &["-m", "devdax", "-a", &bytes]).await?;
-    }
-    let stack = devices(agent, align).await?;
-    prove_address(agent, &stack, align).await?;
-    // A page that was mapped once knows its device for as long as it has a struct page, and an error in one that was not is
-    // another thing (drivers/dax/device.c:dax_set_mapping, fs/dax.c:dax_lock_folio). So all get new ones.
-    for region in &regions {
-        let namespace = format!("namespace{}.0", region.number);
-        tool(agent, &["ndctl", "disable-namespace", &namespace]).await?;
-        tool(agent, &["ndctl", "enable-namespace", &namespace]).await?;
-    }
-    devices(agent, align).await
+/// What a kernel must have for namespaces in devdax mode.
+pub(super) fn drivers() -> Vec<Action> {
+    let require = |driver: &str| Action::Require {
+        path: driver.into(),
+        lacks: LACKS,
+    };
+    DRIVERS.map(require).into()
 }
 
-/// The devices that are there now.
-async fn devices(agent: &Agent, align: PageSize) -> Result<Stack, NvdimmError> {
-    let mut pmems = Vec::new();
-    for region in agent.call(AskRegions {}, QUESTION).await? {
-        pmems.push(device(agent, region, align).await?);
-    }
-    Ok(Stack::character(pmems, align))
+/// Gives a namespace new struct pages. A page that was mapped once knows its device for as long as it has a struct page,
+/// and an error in one that was not is another thing (drivers/dax/device.c:dax_set_mapping, fs/dax.c:dax_lock_folio).
+pub(super) fn renew(nvdimm: usize) -> [Action; 2] {
+    ["disable-namespace", "enable-namespace"]
+        .map(|verb| Action::Run(Command::new(&["ndctl", verb]).word(namespace(nvdimm))))
 }
 
-async fn device(agent: &Agent, region: Region, align: PageSize) -> Result<Pmem, NvdimmError> {
+pub(super) async fn device(agent: &Agent, region: Region, align: PageSize) -> Result<Pmem, NvdimmError> {
     let none = |found: String| NvdimmError::NoCharacterDevice {
         region: region.number,
         align,
@@ -79,49 +65,75 @@ async fn device(agent: &Agent, region: Region, align: PageSize) -> Result<Pmem, 
     }
 }
 
-/// Has a process map the end of the device, and compares what its page table says with what is computed.
-async fn prove_address(agent: &Agent, stack: &Stack, align: PageSize) -> Result<(), NvdimmError> {
-    let offset = FileOffset(stack.size().saturating_sub(align.bytes().get()));
-    let path = stack.device().to_owned();
-    let computed = stack.place(Part::Data, FsOffset(offset.0))?.physical;
-    let spot = Spot {
-        mapping: 0,
-        offset: MappingOffset(0),
-    };
-    let mapping = MappingSpec {
-        offset,
-        length: Some(align.bytes().get()),
-        ..MappingSpec::whole(&path)
-    };
-    let spec = VictimSpec {
-        mappings: vec![mapping],
-        ..VictimSpec::reader(PROVER, &path, KillPolicy::Default, &[spot.offset])
-    };
-    let unresolved = |refusal| NvdimmError::Unresolved {
-        path: path.clone(),
-        offset,
-        refusal,
-    };
-    match agent.call(StartVictim { spec }, QUESTION).await? {
-        VictimStarted::Running { .. } => {}
-        VictimStarted::Refused(refusal) => return Err(unresolved(refusal)),
-        VictimStarted::Ended(ended) => return Err(NvdimmError::Prover { path, ended }),
+/// A process maps the end of the device, and what its page table says is compared with what is computed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Proof {
+    /// The device, which is that of the only NVDIMM: such a machine has no other (`template::nvdimms`).
+    path: Text,
+    /// The bytes at its end that are mapped.
+    last: u64,
+    /// Who maps them. Of her mapping, path and beginning are still open.
+    prover: VictimSpec,
+}
+
+impl Proof {
+    /// For a device that is mapped by such pages.
+    pub(super) fn of(align: PageSize) -> Self {
+        let last = align.bytes().get();
+        let mapping = MappingSpec {
+            length: Some(last),
+            ..MappingSpec::whole("")
+        };
+        Self {
+            path: Text::from("/dev/").then(Open::Device(0)),
+            last,
+            prover: VictimSpec {
+                mappings: vec![mapping],
+                ..VictimSpec::reader(PROVER, "", KillPolicy::Default, &[FIRST.offset])
+            },
+        }
     }
-    let call = AskVictim {
-        name: PROVER.to_owned(),
-        pages: vec![spot],
-    };
-    let pages = agent.call(call, QUESTION).await?.pages;
-    let name = PROVER.to_owned();
-    agent.call(ReleaseVictim { name }, QUESTION).await?;
-    match pages.first().and_then(|page| page.entry.physical) {
-        Some(mapped) if mapped == computed => Ok(()),
-        Some(mapped) => Err(NvdimmError::Disagreement {
-            path,
+
+    /// Fails unless both say the same.
+    pub(super) async fn give(&self, agent: &Agent, stack: &Stack) -> Result<(), NvdimmError> {
+        let known = Known {
+            regions: &[],
+            pmems: stack.pmems(),
+        };
+        let path = self.path.close(known)?;
+        let offset = FileOffset(stack.size().saturating_sub(self.last));
+        let computed = stack.place(Part::Data, FsOffset(offset.0))?.physical;
+        let mut spec = self.prover.clone();
+        for mapping in &mut spec.mappings {
+            mapping.path.clone_from(&path);
+            mapping.offset = offset;
+        }
+        let unresolved = |refusal| NvdimmError::Unresolved {
+            path: path.clone(),
             offset,
-            computed,
-            mapped,
-        }),
-        None => Err(NvdimmError::NotMapped { path, offset }),
+            refusal,
+        };
+        match agent.call(StartVictim { spec }, QUESTION).await? {
+            VictimStarted::Running { .. } => {}
+            VictimStarted::Refused(refusal) => return Err(unresolved(refusal)),
+            VictimStarted::Ended(ended) => return Err(NvdimmError::Prover { path, ended }),
+        }
+        let call = AskVictim {
+            name: PROVER.to_owned(),
+            pages: vec![FIRST],
+        };
+        let pages = agent.call(call, QUESTION).await?.pages;
+        let name = PROVER.to_owned();
+        agent.call(ReleaseVictim { name }, QUESTION).await?;
+        match pages.first().and_then(|page| page.entry.physical) {
+            Some(mapped) if mapped == computed => Ok(()),
+            Some(mapped) => Err(NvdimmError::Disagreement {
+                path,
+                offset,
+                computed,
+                mapped,
+            }),
+            None => Err(NvdimmError::NotMapped { path, offset }),
+        }
     }
 }

@@ -33,6 +33,9 @@ pub enum NvdimmError {
     /// A list of bad blocks is cut off.
     #[error("the list of bad blocks of {0} is longer than the kernel shows: sysfs gives a page of it")]
     CutOff(String),
+    /// Work for an NVDIMM that is not there.
+    #[error("there is work for NVDIMM {0}, counted from 0, and no such NVDIMM")]
+    NoNvdimm(usize),
     /// The guest has other NVDIMMs than the machine.
     #[error("the guest should see NVDIMMs of {expected} bytes, in this order, and sees {found}")]
     Regions {

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The filesystem under test: made, mounted, proved to be DAX.
 
+use super::command::{Command, Known, Text, take};
+use super::ground::{self, Data};
 use super::locate::resolve;
-use super::stack::Stack;
-use super::{MOUNT_POINT, NvdimmError, QUESTION, path_of, tool};
+use super::stack::{Pmem, Stack};
+use super::{MOUNT_POINT, NvdimmError, PREPARATION, QUESTION, path_of};
 use guest_agent::address::{FileOffset, PAGE_SIZE};
-use guest_agent::call::{ChangeFile, FileChange, Fill, Mount, Outcome, ReadLog, Refusal, Stat};
+use guest_agent::call::{ChangeFile, FileChange, Fill, MarkLog, Mount, Outcome, ReadLog, Refusal, Stat};
 use machine::guest::agent::{Agent, CallError};
 use nix::errno::Errno;
+use serde::Serialize;
 use std::time::Duration;
+use testcases::{Log, Xfs};
 
 /// Is the mount really DAX?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,20 +23,79 @@ pub enum Dax {
     Absent,
 }
 
+/// What is done to a guest with namespaces in fsdax mode until it has a template's filesystem. As JSON it is part of the
+/// template's key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Filesystem {
+    data: Data,
+    log: Option<usize>,
+    realtime: Option<usize>,
+    mkfs: Command,
+    mount: Mounting,
+    proof: FileChange,
+}
+
+impl Filesystem {
+    /// The one that a case wants. Its NVDIMMs were made for it: data first, then the log, then realtime.
+    pub fn of(wanted: &Xfs) -> Self {
+        let data = Data::of(wanted.on);
+        let mut rest = data.nvdimms..;
+        let log = (wanted.log == Log::External).then(|| rest.next()).flatten();
+        let realtime = wanted.realtime.then(|| rest.next()).flatten();
+        Self {
+            log,
+            realtime,
+            mkfs: mkfs(&wanted.mkfs, &data.device, log, realtime),
+            mount: Mounting::of(data.device.clone(), [log, realtime], &wanted.mount),
+            proof: proof_change(),
+            data,
+        }
+    }
+
+    /// Makes and mounts it on `pmems`, and where it is DAX, has the harness's arithmetic checked against it. Whether it is, is
+    /// for the case to ask: one that is not may be what it wants.
+    ///
+    /// Fails with [`NvdimmError::Lacks`] if it is the kernel that cannot have it.
+    pub async fn make(&self, agent: &Agent, pmems: &[Pmem]) -> Result<Stack, NvdimmError> {
+        let known = Known { regions: &[], pmems };
+        take(&self.data.make, agent, known).await?;
+        let map = self.data.layout.learn(agent, known).await?;
+        let device = self.data.device.close(known)?;
+        let stack = Stack::new(pmems.to_vec(), device, map).with(self.log, self.realtime);
+        self.mkfs.run(agent, known).await?;
+        let since = agent.call(MarkLog {}, PREPARATION).await?;
+        match self.mount.mount(agent, known, PREPARATION).await? {
+            Outcome::Done(()) => {
+                prove(agent, &stack, self.proof.clone()).await?;
+                Ok(stack)
+            }
+            // The stub of a kernel without CONFIG_XFS_RT (fs/xfs/xfs_rtalloc.h: xfs_rtmount_init).
+            Outcome::Refused(refusal) if self.realtime.is_some() && refusal.errno == nix::libc::ENOSYS => {
+                Err(NvdimmError::Lacks("realtime devices (XFS_RT)".to_owned()))
+            }
+            Outcome::Refused(refusal) => Err(match lacking_for_mount(agent, &refusal, since).await? {
+                Some(lack) => NvdimmError::Lacks(lack),
+                None => NvdimmError::Mount {
+                    options: self.mount.options.close(known)?,
+                    refusal,
+                },
+            }),
+        }
+    }
+}
+
 /// Makes an XFS; `more` are further arguments of mkfs.xfs, which override ours.
-pub async fn make_xfs(agent: &Agent, stack: &Stack, more: &[String]) -> Result<(), NvdimmError> {
-    let mut argv = vec!["mkfs.xfs".to_owned(), "-q".to_owned(), "-f".to_owned()];
-    argv.extend(metadata_arguments(more, stack.realtime().is_some()));
-    argv.extend(more.iter().cloned());
-    if let Some(log) = stack.log() {
-        argv.extend(["-l".to_owned(), format!("logdev={log}")]);
+fn mkfs(more: &[String], device: &Text, log: Option<usize>, realtime: Option<usize>) -> Command {
+    let ours = metadata_arguments(more, realtime.is_some());
+    let given: Vec<&str> = ours.iter().chain(more).map(String::as_str).collect();
+    let mut command = Command::new(&["mkfs.xfs", "-q", "-f"]).words(&given);
+    for (option, key, nvdimm) in [("-l", "logdev=", log), ("-r", "rtdev=", realtime)] {
+        if let Some(nvdimm) = nvdimm {
+            let named = Text::from(key).then(ground::pmem(nvdimm));
+            command = command.words(&[option]).word(named);
+        }
     }
-    if let Some(realtime) = stack.realtime() {
-        argv.extend(["-r".to_owned(), format!("rtdev={realtime}")]);
-    }
-    argv.push(stack.device().to_owned());
-    let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
-    tool(agent, &argv).await.map(drop)
+    command.word(device.clone())
 }
 
 /// Our `-m`, without what `more` decides: mkfs.xfs takes no option twice. It takes neither reflink nor rmapbt beside a
@@ -72,20 +135,63 @@ fn decided(arguments: &[String]) -> Vec<String> {
     found
 }
 
+/// mount(2) of the filesystem under test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Mounting {
+    device: Text,
+    at: &'static str,
+    kind: &'static str,
+    options: Text,
+}
+
+impl Mounting {
+    /// With the options that are wanted, and those that name the log's and the realtime device.
+    fn of(device: Text, [log, realtime]: [Option<usize>; 2], wanted: &str) -> Self {
+        let mut options = Text::from(wanted);
+        let mut comma = if wanted.is_empty() { "" } else { "," };
+        for (option, nvdimm) in [("logdev=", log), ("rtdev=", realtime)] {
+            if let Some(nvdimm) = nvdimm {
+                options = options.then(comma).then(option).then(ground::pmem(nvdimm));
+                comma = ",";
+            }
+        }
+        Self {
+            device,
+            at: MOUNT_POINT,
+            kind: "xfs",
+            options,
+        }
+    }
+
+    async fn mount(
+        &self,
+        agent: &Agent,
+        known: Known<'_>,
+        deadline: Duration,
+    ) -> Result<Outcome<()>, NvdimmError> {
+        let call = Mount {
+            device: self.device.close(known)?,
+            at: self.at.to_owned(),
+            kind: self.kind.to_owned(),
+            options: self.options.close(known)?,
+        };
+        Ok(agent.call(call, deadline).await?)
+    }
+}
+
 /// mount(2) of the filesystem under test. Options that name devices are added.
 pub async fn mount(
     agent: &Agent,
     stack: &Stack,
     options: &str,
     deadline: Duration,
-) -> Result<Outcome<()>, CallError> {
-    let call = Mount {
-        device: stack.device().to_owned(),
-        at: MOUNT_POINT.to_owned(),
-        kind: "xfs".to_owned(),
-        options: stack.mount_options(options),
+) -> Result<Outcome<()>, NvdimmError> {
+    let known = Known {
+        regions: &[],
+        pmems: stack.pmems(),
     };
-    agent.call(call, deadline).await
+    let mounting = Mounting::of(stack.device().into(), stack.others(), options);
+    mounting.mount(agent, known, deadline).await
 }
 
 /// What the kernel lacks that has just refused a mount; `None` when it refused for another reason. `since` is a mark in its log
@@ -134,14 +240,22 @@ fn proof() -> String {
     path_of(".taster-proof")
 }
 
-/// Makes the proof file in a fresh filesystem. When it is DAX, the two ways to its address are checked against each
-/// other, once for this guest and before there is any victim.
-pub async fn prove_dax(agent: &Agent, stack: &Stack) -> Result<Dax, NvdimmError> {
-    let change = FileChange::WriteNew {
+/// What makes it.
+fn proof_change() -> FileChange {
+    FileChange::WriteNew {
         path: proof(),
         size: PAGE_SIZE,
         fill: Fill::Byte(0),
-    };
+    }
+}
+
+/// Makes the proof file in a fresh filesystem. When it is DAX, the two ways to its address are checked against each
+/// other, once for this guest and before there is any victim.
+pub async fn prove_dax(agent: &Agent, stack: &Stack) -> Result<Dax, NvdimmError> {
+    prove(agent, stack, proof_change()).await
+}
+
+async fn prove(agent: &Agent, stack: &Stack, change: FileChange) -> Result<Dax, NvdimmError> {
     let call = ChangeFile { change };
     if let Outcome::Refused(refusal) = agent.call(call, QUESTION).await? {
         return Err(NvdimmError::Proof(refusal));
@@ -173,6 +287,7 @@ async fn is_dax(agent: &Agent, path: String) -> Result<Outcome<Dax>, CallError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use guest_agent::address::GuestPhysical;
 
     fn ours(more: &[&str], realtime: bool) -> String {
         let more: Vec<String> = more.iter().map(|&word| word.to_owned()).collect();
@@ -217,5 +332,41 @@ mod tests {
     fn a_realtime_device_excludes_both() {
         assert_eq!(ours(&[], true), "-m reflink=0,rmapbt=0");
         assert_eq!(ours(&["-m", "rmapbt=1"], true), "-m reflink=0");
+    }
+
+    #[test]
+    fn a_log_and_a_realtime_device_are_named_to_mkfs_and_to_mount() {
+        let wanted = Xfs {
+            log: Log::External,
+            realtime: true,
+            mkfs: vec!["-d".to_owned(), "agcount=8".to_owned()],
+            ..Xfs::default()
+        };
+        let filesystem = Filesystem::of(&wanted);
+        let pmems = ["pmem2", "pmem0", "pmem1"].map(|device| Pmem {
+            device: device.to_owned(),
+            data_start: GuestPhysical(1 << 32),
+            size: 1 << 30,
+        });
+        let known = Known {
+            regions: &[],
+            pmems: &pmems,
+        };
+        assert_eq!(
+            filesystem.mkfs.close(known).unwrap().join(" "),
+            "mkfs.xfs -q -f -m reflink=0,rmapbt=0 -d agcount=8 -l logdev=/dev/pmem0 -r rtdev=/dev/pmem1 /dev/pmem2"
+        );
+        let options = |wanted, others| {
+            let mounting = Mounting::of("/dev/pmem2".into(), others, wanted);
+            mounting.options.close(known).unwrap()
+        };
+        let both = [Some(1), Some(2)];
+        assert_eq!(
+            options("dax=always", both),
+            "dax=always,logdev=/dev/pmem0,rtdev=/dev/pmem1"
+        );
+        assert_eq!(options("", both), "logdev=/dev/pmem0,rtdev=/dev/pmem1");
+        assert_eq!(options("", [None, Some(1)]), "rtdev=/dev/pmem0");
+        assert_eq!(options("dax=always", [None; 2]), "dax=always");
     }
 }

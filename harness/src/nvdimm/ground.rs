@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What lies between a filesystem and the pmem devices: nothing, a partition, or a device-mapper device.
 
-use super::stack::{Map, Pmem, Stack};
-use super::{NvdimmError, QUESTION, tool};
+use super::NvdimmError;
+use super::command::{Action, Command, Known, Length, Open, Text};
+use super::stack::Map;
 use guest_agent::address::DeviceOffset;
-use guest_agent::call::{Outcome, SECTOR, Stat};
+use guest_agent::call::SECTOR;
 use machine::guest::agent::Agent;
-use testcases::{Ground, Log, Xfs};
+use serde::Serialize;
+use testcases::Ground;
 
 /// What a partition and a dm-linear device leave out at the beginning, and a partition at the end as well: enough for any
 /// alignment, and never nothing, or offsets could be confused without anybody's noticing.
@@ -16,158 +18,234 @@ const CHUNK: u64 = 256 << 10;
 /// The device-mapper device.
 const NAME: &str = "taster";
 
-/// Makes the devices that `xfs` wants on `pmems`, which were made for it: data first, then the log, then realtime.
-pub async fn build(agent: &Agent, pmems: Vec<Pmem>, xfs: &Xfs) -> Result<Stack, NvdimmError> {
-    let data = match xfs.on {
-        Ground::Stripe => 2,
-        Ground::Namespace | Ground::Linear | Ground::Partition => 1,
-    };
-    let mut rest = data..pmems.len();
-    let log = (xfs.log == Log::External).then(|| rest.next()).flatten();
-    let realtime = xfs.realtime.then(|| rest.next()).flatten();
-    let stack = match xfs.on {
-        Ground::Namespace => Stack::plain(pmems),
-        Ground::Partition => partition(agent, pmems).await?,
-        Ground::Linear | Ground::Stripe => mapped(agent, pmems, data).await?,
-    };
-    Ok(stack.with(log, realtime))
+/// The data device of a filesystem: how it is made, and how its bytes lie.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Data {
+    /// How many NVDIMMs it lies on, from the first one on.
+    pub(super) nvdimms: usize,
+    /// What makes it.
+    pub(super) make: Vec<Action>,
+    /// Its path.
+    pub(super) device: Text,
+    /// How its bytes lie.
+    pub(super) layout: Layout,
 }
 
-/// A DOS partition table with one partition, over all but [`LEFT_OUT`] at either end.
-async fn partition(agent: &Agent, pmems: Vec<Pmem>) -> Result<Stack, NvdimmError> {
-    let Some(pmem) = pmems.first() else {
-        return Ok(Stack::plain(pmems));
-    };
-    // Busybox's fdisk, counting in sectors: new, primary, number 1, from the first, to the last, write.
-    let script = format!(
-        "printf 'n\\np\\n1\\n{}\\n{}\\nw\\n' | fdisk -u {}",
-        LEFT_OUT / SECTOR,
-        (pmem.size.saturating_sub(LEFT_OUT) / SECTOR).saturating_sub(1),
-        pmem.path()
-    );
-    tool(agent, &["sh", "-c", &script]).await?;
-    let name = format!("{}p1", pmem.device);
-    let folder = format!("/sys/block/{}/{name}", pmem.device);
-    require(agent, &folder, "partitions (MSDOS_PARTITION)").await?;
-    let start = DeviceOffset(sectors(agent, &format!("{folder}/start")).await?);
-    let length = sectors(agent, &format!("{folder}/size")).await?;
-    Ok(Stack::new(
-        pmems,
-        format!("/dev/{name}"),
-        Map::Linear { start, length },
-    ))
+/// How the bytes of a data device lie on the NVDIMMs' devices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Layout {
+    /// As those of the first, beginning in its sector that `start` prints, and as many sectors as `size` prints.
+    Printed { start: Command, size: Command },
+    /// As those of the first, so many bytes from `start` on.
+    Linear { start: DeviceOffset, length: Length },
+    /// In turns.
+    Striped {
+        count: usize,
+        chunk: u64,
+        length: Length,
+    },
 }
 
-/// A device-mapper device over the first `count` of these: one is mapped linearly, several are striped.
-async fn mapped(agent: &Agent, pmems: Vec<Pmem>, count: usize) -> Result<Stack, NvdimmError> {
-    require(agent, "/dev/mapper/control", "device-mapper (BLK_DEV_DM)").await?;
-    let below = &pmems[..count.min(pmems.len())];
-    let (map, table) = match below {
-        [pmem] => linear(pmem),
-        _ => striped(below),
-    };
-    // There is no udev to be waited for, nor to make the node.
-    let create = [
-        "dmsetup",
-        "create",
-        NAME,
-        "--noudevsync",
-        "--noudevrules",
-        "--table",
-        &table,
-    ];
-    tool(agent, &create).await?;
-    tool(agent, &["dmsetup", "mknodes", "--noudevsync", NAME]).await?;
-    Ok(Stack::new(pmems, format!("/dev/mapper/{NAME}"), map))
-}
-
-/// dm-linear over all but the beginning (`Documentation/admin-guide/device-mapper/linear.rst`).
-fn linear(pmem: &Pmem) -> (Map, String) {
-    let length = pmem.size.saturating_sub(LEFT_OUT);
-    let table = format!(
-        "0 {} linear {} {}",
-        length / SECTOR,
-        pmem.path(),
-        LEFT_OUT / SECTOR
-    );
-    let start = DeviceOffset(LEFT_OUT);
-    (Map::Linear { start, length }, table)
-}
-
-/// dm-stripe over whole chunks of all of them (`Documentation/admin-guide/device-mapper/striped.rst`).
-fn striped(pmems: &[Pmem]) -> (Map, String) {
-    let shortest = pmems.iter().map(|pmem| pmem.size).min().unwrap_or_default();
-    let length = shortest / CHUNK * CHUNK * pmems.len() as u64;
-    let devices: Vec<String> = pmems.iter().map(|pmem| format!("{} 0", pmem.path())).collect();
-    let table = format!(
-        "0 {} striped {} {} {}",
-        length / SECTOR,
-        pmems.len(),
-        CHUNK / SECTOR,
-        devices.join(" ")
-    );
-    let map = Map::Striped {
-        count: pmems.len(),
-        chunk: CHUNK,
-        length,
-    };
-    (map, table)
-}
-
-/// Fails with what the kernel lacks unless `path` is there.
-pub(super) async fn require(agent: &Agent, path: &str, feature: &str) -> Result<(), NvdimmError> {
-    let call = Stat {
-        path: path.to_owned(),
-        follow: true,
-    };
-    match agent.call(call, QUESTION).await? {
-        Outcome::Done(_) => Ok(()),
-        Outcome::Refused(_) => Err(NvdimmError::Lacks(feature.to_owned())),
+impl Layout {
+    /// In a guest that has the device.
+    pub(super) async fn learn(&self, agent: &Agent, known: Known<'_>) -> Result<Map, NvdimmError> {
+        match self {
+            Self::Printed { start, size } => Ok(Map::Linear {
+                start: DeviceOffset(sectors(agent, start, known).await?),
+                length: sectors(agent, size, known).await?,
+            }),
+            Self::Linear { start, length } => Ok(Map::Linear {
+                start: *start,
+                length: length.bytes(known)?,
+            }),
+            Self::Striped { count, chunk, length } => Ok(Map::Striped {
+                count: *count,
+                chunk: *chunk,
+                length: length.bytes(known)?,
+            }),
+        }
     }
 }
 
-/// What a file in sysfs counts in sectors, in bytes.
-async fn sectors(agent: &Agent, path: &str) -> Result<u64, NvdimmError> {
-    let text = tool(agent, &["cat", path]).await?.stdout;
+impl Data {
+    /// The one that a case wants.
+    pub(super) fn of(on: Ground) -> Self {
+        match on {
+            Ground::Namespace => Self {
+                nvdimms: 1,
+                make: Vec::new(),
+                device: pmem(0),
+                layout: Layout::Linear {
+                    start: DeviceOffset(0),
+                    length: Length::AllBut { nvdimm: 0, bytes: 0 },
+                },
+            },
+            Ground::Partition => partition(),
+            Ground::Linear => linear(),
+            Ground::Stripe => striped(),
+        }
+    }
+}
+
+/// The path of an NVDIMM's device.
+pub(super) fn pmem(nvdimm: usize) -> Text {
+    Text::from("/dev/").then(Open::Device(nvdimm))
+}
+
+/// All of the first NVDIMM but [`LEFT_OUT`].
+const REST: Length = Length::AllBut {
+    nvdimm: 0,
+    bytes: LEFT_OUT,
+};
+
+/// A DOS partition table with one partition, over all but [`LEFT_OUT`] at either end.
+fn partition() -> Data {
+    // Busybox's fdisk, counting in sectors: new, primary, number 1, from the first, to the last, write.
+    let first = (LEFT_OUT / SECTOR).to_string();
+    let script = Text::from("printf 'n\\np\\n1\\n")
+        .then(first.as_str())
+        .then("\\n")
+        .then(Open::LastSector(REST))
+        .then("\\nw\\n' | fdisk -u ")
+        .then(pmem(0));
+    let folder = Text::from("/sys/block/")
+        .then(Open::Device(0))
+        .then("/")
+        .then(Open::Device(0))
+        .then("p1");
+    let print = |file: &str| Command::new(&["cat"]).word(folder.clone().then(file));
+    Data {
+        nvdimms: 1,
+        layout: Layout::Printed {
+            start: print("/start"),
+            size: print("/size"),
+        },
+        make: vec![
+            Action::Run(Command::new(&["sh", "-c"]).word(script)),
+            Action::Require {
+                path: folder,
+                lacks: "partitions (MSDOS_PARTITION)",
+            },
+        ],
+        device: pmem(0).then("p1"),
+    }
+}
+
+/// dm-linear over all but the beginning (`Documentation/admin-guide/device-mapper/linear.rst`).
+fn linear() -> Data {
+    let table = Text::from("0 ")
+        .then(Open::Sectors(REST))
+        .then(" linear ")
+        .then(pmem(0))
+        .then(format!(" {}", LEFT_OUT / SECTOR).as_str());
+    let layout = Layout::Linear {
+        start: DeviceOffset(LEFT_OUT),
+        length: REST,
+    };
+    mapped(1, table, layout)
+}
+
+/// dm-stripe over whole chunks of two NVDIMMs (`Documentation/admin-guide/device-mapper/striped.rst`).
+fn striped() -> Data {
+    let (count, chunk) = (2, CHUNK);
+    let length = Length::Chunks { count, chunk };
+    let head = format!(" striped {count} {}", chunk / SECTOR);
+    let table = (0..count).fold(
+        Text::from("0 ").then(Open::Sectors(length)).then(head.as_str()),
+        |table, nvdimm| table.then(" ").then(pmem(nvdimm)).then(" 0"),
+    );
+    let layout = Layout::Striped { count, chunk, length };
+    mapped(count, table, layout)
+}
+
+/// A device-mapper device. There is no udev to be waited for, nor to make the node.
+fn mapped(nvdimms: usize, table: Text, layout: Layout) -> Data {
+    let create = Command::new(&["dmsetup", "create", NAME])
+        .words(&["--noudevsync", "--noudevrules", "--table"])
+        .word(table);
+    let make_node = Command::new(&["dmsetup", "mknodes", "--noudevsync", NAME]);
+    let device_mapper = Action::Require {
+        path: "/dev/mapper/control".into(),
+        lacks: "device-mapper (BLK_DEV_DM)",
+    };
+    Data {
+        nvdimms,
+        make: vec![device_mapper, Action::Run(create), Action::Run(make_node)],
+        device: format!("/dev/mapper/{NAME}").as_str().into(),
+        layout,
+    }
+}
+
+/// What a command prints, which counts sectors, in bytes.
+async fn sectors(agent: &Agent, print: &Command, known: Known<'_>) -> Result<u64, NvdimmError> {
+    let text = print.run(agent, known).await?.stdout;
     let count: Option<u64> = text.trim().parse().ok();
-    count
-        .and_then(|count| count.checked_mul(SECTOR))
-        .ok_or(NvdimmError::Language {
-            what: path.to_owned(),
+    match count.and_then(|count| count.checked_mul(SECTOR)) {
+        Some(bytes) => Ok(bytes),
+        None => Err(NvdimmError::Language {
+            what: print.close(known)?.join(" "),
             text,
-        })
+        }),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nvdimm::Pmem;
     use guest_agent::address::GuestPhysical;
 
-    fn pmem(device: &str, size: u64) -> Pmem {
-        Pmem {
+    /// The last argument of every program that is run, as it is executed.
+    fn executed(data: &Data, pmems: &[Pmem]) -> Vec<String> {
+        let known = Known { regions: &[], pmems };
+        let commands = data.make.iter().filter_map(|action| match action {
+            Action::Run(command) => command.close(known).unwrap().pop(),
+            Action::Require { .. } => None,
+        });
+        commands.collect()
+    }
+
+    fn pmems() -> [Pmem; 2] {
+        [("pmem1", 100 << 20), ("pmem0", (100 << 20) + 4096)].map(|(device, size)| Pmem {
             device: device.to_owned(),
             data_start: GuestPhysical(1 << 32),
             size,
-        }
+        })
     }
 
     #[test]
-    fn tables_and_maps_say_the_same() {
-        let (map, table) = linear(&pmem("pmem0", 100 << 20));
-        assert_eq!(table, "0 202752 linear /dev/pmem0 2048");
-        let expected = Map::Linear {
-            start: DeviceOffset(2048 * SECTOR),
-            length: 202_752 * SECTOR,
+    fn tables_and_layouts_say_the_same() {
+        let pmems = pmems();
+        let known = Known {
+            regions: &[],
+            pmems: &pmems,
         };
-        assert_eq!(map, expected);
+        let data = linear();
+        assert_eq!(executed(&data, &pmems)[0], "0 202752 linear /dev/pmem1 2048");
+        let Layout::Linear { start, length } = data.layout else {
+            panic!("{data:?}");
+        };
+        assert_eq!(start, DeviceOffset(2048 * SECTOR));
+        assert_eq!(length.bytes(known).unwrap(), 202_752 * SECTOR);
 
-        let (map, table) = striped(&[pmem("pmem1", 100 << 20), pmem("pmem0", (100 << 20) + 4096)]);
-        assert_eq!(table, "0 409600 striped 2 512 /dev/pmem1 0 /dev/pmem0 0");
-        let expected = Map::Striped {
-            count: 2,
-            chunk: 512 * SECTOR,
-            length: 409_600 * SECTOR,
+        let data = striped();
+        assert_eq!(
+            executed(&data, &pmems)[0],
+            "0 409600 striped 2 512 /dev/pmem1 0 /dev/pmem0 0"
+        );
+        let Layout::Striped { count, chunk, length } = data.layout else {
+            panic!("{data:?}");
         };
-        assert_eq!(map, expected);
+        assert_eq!((count, chunk), (2, 512 * SECTOR));
+        assert_eq!(length.bytes(known).unwrap(), 409_600 * SECTOR);
+    }
+
+    #[test]
+    fn a_partition_leaves_out_as_much_at_either_end() {
+        assert_eq!(
+            executed(&partition(), &pmems()),
+            [r"printf 'n\np\n1\n2048\n202751\nw\n' | fdisk -u /dev/pmem1"]
+        );
     }
 }

@@ -101,6 +101,35 @@ impl Stack {
         Self::new(pmems, device, Map::Linear { start, length })
     }
 
+    /// One of each form in which a template's devices can be written down: what is written otherwise is another template.
+    pub fn forms() -> [Self; 2] {
+        let pmem = Pmem {
+            device: String::new(),
+            data_start: GuestPhysical(0),
+            size: 0,
+        };
+        let [start, length, chunk] = [0; 3];
+        let maps = [
+            Map::Linear {
+                start: DeviceOffset(start),
+                length,
+            },
+            Map::Striped {
+                count: 0,
+                chunk,
+                length,
+            },
+        ];
+        maps.map(|map| Self {
+            pmems: vec![pmem.clone()],
+            device: String::new(),
+            map,
+            log: Some(0),
+            realtime: Some(0),
+            character: Some(PageSize::Base),
+        })
+    }
+
     /// How long the data device is, in bytes.
     pub const fn size(&self) -> u64 {
         match self.map {
@@ -141,11 +170,6 @@ impl Stack {
         &self.pmems
     }
 
-    /// The same, to build another stack on.
-    pub fn into_pmems(self) -> Vec<Pmem> {
-        self.pmems
-    }
-
     /// The path of the external log, if there is one.
     pub fn log(&self) -> Option<String> {
         self.of(self.log)
@@ -156,18 +180,13 @@ impl Stack {
         self.of(self.realtime)
     }
 
-    fn of(&self, index: Option<usize>) -> Option<String> {
-        index.and_then(|index| self.pmems.get(index)).map(Pmem::path)
+    /// The NVDIMMs of the external log and of the realtime device.
+    pub(super) const fn others(&self) -> [Option<usize>; 2] {
+        [self.log, self.realtime]
     }
 
-    /// Options of a mount with those added that name devices.
-    pub fn mount_options(&self, wanted: &str) -> String {
-        let devices = [("logdev", self.log()), ("rtdev", self.realtime())];
-        let named = devices
-            .into_iter()
-            .filter_map(|(option, path)| path.map(|path| format!("{option}={path}")));
-        let wanted = Some(wanted.to_owned()).filter(|wanted| !wanted.is_empty());
-        wanted.into_iter().chain(named).collect::<Vec<_>>().join(",")
+    fn of(&self, index: Option<usize>) -> Option<String> {
+        index.and_then(|index| self.pmems.get(index)).map(Pmem::path)
     }
 
     /// Where a byte of one of the filesystem's devices lies.
@@ -267,7 +286,6 @@ mod tests {
         );
         assert_eq!(placed(&stack, Part::Data, 1000 * MIB), None);
         assert_eq!(placed(&stack, Part::Log, 0), None);
-        assert_eq!(stack.mount_options("dax=always"), "dax=always");
     }
 
     #[test]
@@ -342,12 +360,12 @@ mod tests {
     }
 
     #[test]
-    fn a_log_and_a_realtime_device_are_named_to_mount() {
+    fn a_log_and_a_realtime_device_have_nvdimms_of_their_own() {
         let stack = Stack::plain(pmems()).with(Some(1), None);
-        assert_eq!(stack.mount_options(""), "logdev=/dev/pmem0");
+        assert_eq!(stack.log().as_deref(), Some("/dev/pmem0"));
         assert_eq!(placed(&stack, Part::Log, 8), Some((1, 8, 0x1_4120_0008)));
         let stack = Stack::plain(pmems()).with(None, Some(1));
-        assert_eq!(stack.mount_options("dax=always"), "dax=always,rtdev=/dev/pmem0");
+        assert_eq!(stack.realtime().as_deref(), Some("/dev/pmem0"));
         assert!(stack.byte(2, DeviceOffset(0)).is_err());
     }
 }

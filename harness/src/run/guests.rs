@@ -209,7 +209,7 @@ impl<'a> Guests<'a> {
             return Made::Unkept;
         }
         let machine = self.machine(template);
-        let there = store.has(&template::key(self.image, self.qemu, &machine, template));
+        let there = template::key(self.image, self.qemu, &machine, template).is_ok_and(|key| store.has(&key));
         if !there {
             let what = format!(
                 "bring a guest of {} into the template {template}",

@@ -29,7 +29,7 @@ pub struct Workshop<'a> {
 impl Workshop<'_> {
     /// The template called `name`: `machine` booted, and brought into its state by `bring`.
     ///
-    /// `steps` is what `bring` does, in words that change whenever it does something else. What it returns is kept with
+    /// `steps` is what `bring` does, written down: it does nothing that is not there. What it returns is kept with
     /// the template, see [`Template::facts`].
     pub async fn booted<E>(
         &self,
