@@ -17,7 +17,7 @@ use guest_images::Image;
 use guest_images::qemu::Qemu;
 use machine::guest::agent::CallError;
 use machine::guest::{Death, Guest};
-use machine::qemu::{Machine, Mebibytes, Nvdimm};
+use machine::qemu::{Machine, Mebibytes, MemoryDevice};
 use machine::snapshot::{Key, Recipe, Template as Kept, Unmade, Workshop};
 use serde::Serialize;
 use std::time::Duration;
@@ -108,8 +108,8 @@ const REALTIME: Mebibytes = Mebibytes(512);
 /// In which namespaces are recorded.
 const LABEL: Mebibytes = Mebibytes(2);
 
-/// The NVDIMMs of the machine for a template, in the order of their addresses.
-pub fn nvdimms(wanted: &Template) -> Vec<Nvdimm> {
+/// The memory devices of the machine for a template, in the order of their addresses.
+pub fn devices(wanted: &Template) -> Vec<MemoryDevice> {
     let mut sizes = Vec::new();
     match wanted {
         Template::Unmounted { nvdimms } => sizes.resize(usize::from(*nvdimms), DATA),
@@ -126,7 +126,7 @@ pub fn nvdimms(wanted: &Template) -> Vec<Nvdimm> {
     }
     sizes
         .into_iter()
-        .map(|size| Nvdimm { size, label: LABEL })
+        .map(|size| MemoryDevice::Nvdimm { size, label: LABEL })
         .collect()
 }
 
@@ -171,7 +171,7 @@ async fn keep_once(
     let steps = steps_with_facts(&work.namespaces).map_err(Unmade::Steps)?;
     let namespaces = workshop
         .after(name_of(wanted), &booted, &steps, async |guest: &Guest| {
-            let made = work.namespaces.make(&guest.agent, &machine.nvdimms).await;
+            let made = work.namespaces.make(&guest.agent, &machine.devices).await;
             done(guest, made.map_err(TemplateError::from), complaints).await
         })
         .await?;
@@ -220,7 +220,7 @@ pub async fn bring(guest: &Guest, machine: &Machine, wanted: &Template) -> Resul
     let work = Work::of(machine, wanted);
     let brought = async {
         work.observing.start(guest).await?;
-        let stack = work.namespaces.make(&guest.agent, &machine.nvdimms).await?;
+        let stack = work.namespaces.make(&guest.agent, &machine.devices).await?;
         Ok(match &work.filesystem {
             Some(filesystem) => filesystem.make(&guest.agent, stack.pmems()).await?,
             None => stack,
@@ -243,7 +243,7 @@ impl Work {
             observing: Observing {
                 trace: probes::request(),
             },
-            namespaces: Namespaces::of(wanted, machine.nvdimms.len()),
+            namespaces: Namespaces::of(wanted, machine.devices.len()),
             filesystem: match wanted {
                 Template::Xfs(xfs) => Some(Filesystem::of(xfs)),
                 Template::Unmounted { .. } | Template::Devdax { .. } => None,
@@ -345,9 +345,9 @@ mod tests {
     #[test]
     fn every_device_has_an_nvdimm_of_its_own() {
         let sizes = |wanted| {
-            nvdimms(&wanted)
+            devices(&wanted)
                 .iter()
-                .map(|nvdimm| nvdimm.size.0)
+                .map(|device| device.size().0)
                 .collect::<Vec<_>>()
         };
         assert_eq!(sizes(Template::default()), [1024]);
@@ -371,7 +371,7 @@ mod tests {
 
     /// What is hashed of a template beyond the booted guest, and its machine.
     fn hashed(wanted: &Template) -> (usize, Vec<String>) {
-        let machine = nvdimms(wanted).len();
+        let machine = devices(wanted).len();
         let mut steps = steps_with_facts(&Namespaces::of(wanted, machine)).unwrap();
         if let Template::Xfs(xfs) = wanted {
             steps.extend(steps_with_facts(&Filesystem::of(xfs)).unwrap());

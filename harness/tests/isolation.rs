@@ -98,7 +98,7 @@ async fn what_a_clone_destroys_is_whole_in_the_next() {
     let store = Store::open(bench.cache.root()).unwrap();
     let chain = bench.chain(&store).await;
     let before = hashes(&chain.xfs);
-    assert!(before.contains_key("ram") && before.contains_key("nvdimm0"));
+    assert!(before.contains_key("ram") && before.contains_key("device0"));
     let folder = tempfile::tempdir().unwrap();
 
     let vandal = bench.clone_of(&store, &chain.xfs, folder.path()).await;
@@ -275,9 +275,9 @@ async fn a_damaged_template_is_made_again_and_never_trusted() {
             "state has another content",
         ),
         (
-            "nvdimm0",
+            "device0",
             &|file| flip(file, first_page(file) + 8),
-            "nvdimm0 has another content",
+            "device0 has another content",
         ),
         (
             "ram",

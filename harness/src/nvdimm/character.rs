@@ -68,7 +68,7 @@ pub(super) async fn device(agent: &Agent, region: Region, align: PageSize) -> Re
 /// A process maps the end of the device, and what its page table says is compared with what is computed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Proof {
-    /// The device, which is that of the only NVDIMM: such a machine has no other (`template::nvdimms`).
+    /// The device, which is that of the only NVDIMM: such a machine has no other (`template::devices`).
     path: Text,
     /// The bytes at its end that are mapped.
     last: u64,

@@ -7,7 +7,7 @@ use super::stack::{Pmem, Stack};
 use super::{NvdimmError, QUESTION};
 use guest_agent::call::{AskPmem, AskRegions, Region};
 use machine::guest::agent::Agent;
-use machine::qemu::Nvdimm;
+use machine::qemu::MemoryDevice;
 use serde::Serialize;
 use testcases::{PageSize, Template};
 
@@ -58,7 +58,7 @@ impl Namespaces {
     /// that it is. `machine` is how the machine was built, in its order, which is that of the addresses.
     ///
     /// Fails with [`NvdimmError::Lacks`] if the kernel has no drivers for it.
-    pub async fn make(&self, agent: &Agent, machine: &[Nvdimm]) -> Result<Stack, NvdimmError> {
+    pub async fn make(&self, agent: &Agent, machine: &[MemoryDevice]) -> Result<Stack, NvdimmError> {
         let regions = agent.call(AskRegions {}, QUESTION).await?;
         check(&regions, machine)?;
         let known = Known {
@@ -130,9 +130,9 @@ async fn pmem(agent: &Agent, region: Region) -> Result<Pmem, NvdimmError> {
 
 /// The guest's NVDIMMs are the machine's. QEMU plugs them at rising addresses (`hw/mem/memory-device.c`), and numbers
 /// that the guest's kernel gives them say nothing.
-fn check(regions: &[Region], machine: &[Nvdimm]) -> Result<(), NvdimmError> {
+fn check(regions: &[Region], machine: &[MemoryDevice]) -> Result<(), NvdimmError> {
     let found: Vec<u64> = regions.iter().map(|region| region.size).collect();
-    let expected: Vec<u64> = machine.iter().map(|nvdimm| nvdimm.size.bytes()).collect();
+    let expected: Vec<u64> = machine.iter().map(|device| device.size().bytes()).collect();
     if found == expected {
         return Ok(());
     }
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn an_nvdimm_is_known_by_its_place_and_its_size() {
-        let machine = [1024, 256].map(|size| Nvdimm {
+        let machine = [1024, 256].map(|size| MemoryDevice::Nvdimm {
             size: Mebibytes(size),
             label: Mebibytes(2),
         });

@@ -170,7 +170,7 @@ impl<'a> Guests<'a> {
 
     /// The machine of a template.
     fn machine(&self, template: &Template) -> Machine {
-        guest::machine(self.image, self.hardware.accelerator, template::nvdimms(template))
+        guest::machine(self.image, self.hardware.accelerator, template::devices(template))
     }
 
     fn workshop<'b>(&'b self, store: &'b Store, note: &'b (dyn Fn(&str) + Sync)) -> Workshop<'b> {

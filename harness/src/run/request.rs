@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is to be run, and how.
 
-use crate::template::nvdimms;
+use crate::template::devices;
 use guest_images::{Cache, KernelSpec};
 use machine::accel::Accelerator;
 use machine::guest;
@@ -46,7 +46,7 @@ pub const CASE_DEADLINE: Duration = Duration::from_secs(600);
 fn memory_of(isolation: Isolation) -> u64 {
     match isolation {
         Isolation::Clone => 256 << 20,
-        Isolation::Boot => guest::footprint(&nvdimms(&Template::default())),
+        Isolation::Boot => guest::footprint(&devices(&Template::default())),
     }
 }
 

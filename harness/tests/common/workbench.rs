@@ -69,7 +69,7 @@ impl Workbench {
         let note = |text: &str| self.notes.lock().unwrap().push(text.to_owned());
         let workshop = self.workshop(store, &note);
         let wanted = testcases::Template::default();
-        let machine = guest::machine(&self.image, self.hardware.accelerator, template::nvdimms(&wanted));
+        let machine = guest::machine(&self.image, self.hardware.accelerator, template::devices(&wanted));
         match template::keep(&workshop, &machine, &wanted).await {
             Ok(chain) => Chain {
                 booted: chain.booted,

@@ -5,7 +5,7 @@ use super::cache::size;
 use super::finding::Finding;
 use guest_images::qemu::{OLDEST, Qemu, VARIABLE};
 use guest_images::survey::{self, CacheFolder, CachedQemu};
-use harness::template::nvdimms;
+use harness::template::devices;
 use machine::accel::{self, Accelerator, Host};
 use machine::guest::footprint;
 use machine::qemu::GuestMemory;
@@ -64,7 +64,7 @@ pub(super) fn examine(qemu: &Found, folder: &CacheFolder, reachable: bool) -> Ve
     vec![
         qemu_finding(qemu, folder, reachable, survey::debian_release().as_deref()),
         accelerator(qemu, folder, &Host::look()),
-        memory(footprint(&nvdimms(&Template::default()))),
+        memory(footprint(&devices(&Template::default()))),
     ]
 }
 

@@ -78,8 +78,8 @@ pub(super) async fn template(
     workshop: &Workshop<'_>,
     wanted: &testcases::Template,
 ) -> Result<Template, BenchError> {
-    let nvdimms = template::nvdimms(wanted);
-    let machine = guest::machine(workshop.image, workshop.hardware.accelerator, nvdimms);
+    let devices = template::devices(wanted);
+    let machine = guest::machine(workshop.image, workshop.hardware.accelerator, devices);
     Ok(template::keep(workshop, &machine, wanted).await?.last())
 }
 

@@ -13,7 +13,7 @@ pub use saved::{Origin, Saved};
 
 use crate::accel::Accelerator;
 use crate::qemu::{
-    Boot, Ending, EndingWatch, GuestMemory, LineLog, Machine, Mebibytes, Nvdimm, PortName, Program,
+    Boot, Ending, EndingWatch, GuestMemory, LineLog, Machine, Mebibytes, MemoryDevice, PortName, Program,
     QemuProcess, Qmp, SpawnOptions, Spawned, spawn_with,
 };
 use agent::Agent;
@@ -58,14 +58,14 @@ const CPUS: u8 = 2;
 const COMMAND_LINE: &str = "console=ttyS0 panic=-1 loglevel=5 nokaslr tsc=reliable no_timer_check mitigations=off \
                             cryptomgr.notests printk.devkmsg=on rcupdate.rcu_cpu_stall_timeout=60 watchdog_thresh=30";
 
-/// The machine for an image, with these NVDIMMs.
-pub fn machine(image: &Image, accelerator: Accelerator, nvdimms: Vec<Nvdimm>) -> Machine {
+/// The machine for an image, with these memory devices.
+pub fn machine(image: &Image, accelerator: Accelerator, devices: Vec<MemoryDevice>) -> Machine {
     Machine {
         accelerator,
         cpu_model: Machine::CPU_MODEL.to_owned(),
         cpus: CPUS,
         memory: MEMORY,
-        nvdimms,
+        devices,
         boot: Boot {
             kernel: image.kernel.boot.clone(),
             initramfs: image.initramfs.clone(),
@@ -75,13 +75,9 @@ pub fn machine(image: &Image, accelerator: Accelerator, nvdimms: Vec<Nvdimm>) ->
     }
 }
 
-/// [`Machine::footprint`] of a guest with these NVDIMMs, in bytes.
-pub fn footprint(nvdimms: &[Nvdimm]) -> u64 {
-    MEMORY.bytes()
-        + nvdimms
-            .iter()
-            .map(|nvdimm| nvdimm.file_size().bytes())
-            .sum::<u64>()
+/// [`Machine::footprint`] of a guest with these memory devices, in bytes.
+pub fn footprint(devices: &[MemoryDevice]) -> u64 {
+    crate::qemu::footprint(MEMORY, devices)
 }
 
 /// The beginning of a guest, each time counted from just before its QEMU was started.

@@ -10,6 +10,7 @@ use std::fmt;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
+use super::device::{MemoryDevice, MemoryKind, memory_backend};
 use super::memory::Sharing;
 use crate::accel::Accelerator;
 
@@ -28,23 +29,6 @@ impl fmt::Display for Mebibytes {
     /// As QEMU reads it: `768M`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}M", self.0)
-    }
-}
-
-/// One emulated NVDIMM.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Nvdimm {
-    /// Persistent memory that the guest gets, without the label area.
-    pub size: Mebibytes,
-    /// The label area, in which namespaces are recorded; zero for an NVDIMM without labels.
-    pub label: Mebibytes,
-}
-
-impl Nvdimm {
-    /// What the file behind it must hold. QEMU takes the label area from the end of the file; adding it on top keeps
-    /// the payload aligned, without which the guest cannot make an fsdax namespace of it.
-    pub fn file_size(&self) -> Mebibytes {
-        Mebibytes(self.size.0.saturating_add(self.label.0))
     }
 }
 
@@ -102,7 +86,7 @@ pub struct Machine {
     /// Ordinary memory.
     pub memory: Mebibytes,
     /// In the order of their slots, which is that of their addresses. How the guest numbers them is another matter.
-    pub nvdimms: Vec<Nvdimm>,
+    pub devices: Vec<MemoryDevice>,
     /// What it boots.
     pub boot: Boot,
     /// Its virtio-serial ports.
@@ -120,8 +104,8 @@ pub struct Descriptors {
     pub ports: Vec<RawFd>,
     /// The file behind [`Machine::memory`].
     pub ram: (RawFd, Sharing),
-    /// The files behind [`Machine::nvdimms`], in that order.
-    pub nvdimms: Vec<(RawFd, Sharing)>,
+    /// The files behind [`Machine::devices`], in that order.
+    pub devices: Vec<(RawFd, Sharing)>,
 }
 
 /// How a machine begins its life.
@@ -166,31 +150,31 @@ pub enum MachineError {
         /// Memory asked for.
         memory: Mebibytes,
     },
-    /// More NVDIMMs than slots.
-    #[error("{0} NVDIMMs are more than the {max} slots that QEMU offers", max = MAX_SLOTS)]
-    TooManyNvdimms(usize),
-    /// An NVDIMM of which the guest could not make an fsdax namespace.
+    /// More memory devices than slots.
+    #[error("{0} memory devices are more than the {max} slots that QEMU offers", max = MAX_SLOTS)]
+    TooManyDevices(usize),
+    /// A memory device of which the guest could not make an fsdax namespace.
     #[error(
-        "NVDIMM {index} has {size} without its label area: the guest can use only multiples of {align}, \
-         and at least that",
-        align = NVDIMM_ALIGNMENT
+        "{kind} {index} has {size} for the guest, which can use only multiples of {align}, and at least that"
     )]
     Misaligned {
-        /// Position in [`Machine::nvdimms`].
+        /// What it is.
+        kind: MemoryKind,
+        /// Position in [`Machine::devices`].
         index: usize,
         /// Its payload.
         size: Mebibytes,
+        /// What the guest can use.
+        align: Mebibytes,
     },
 }
 
-/// `ndctl create-namespace` wants regions aligned to 16 MiB ("align setting is 0x1000000"; observed).
-const NVDIMM_ALIGNMENT: Mebibytes = Mebibytes(16);
 /// ACPI_MAX_RAM_SLOTS in QEMU's include/hw/acpi/pc-hotplug.h.
 const MAX_SLOTS: usize = 256;
 /// virtio-serial's default `max_ports` of 31, less port 0, which QEMU keeps for a console.
 const MAX_PORTS: usize = 30;
 /// Slots and address space for memory devices that every machine has, used or not, so that machines that differ only
-/// in their NVDIMMs stay alike.
+/// in their memory devices stay alike.
 const SLOTS: usize = 4;
 const MAX_MEMORY: Mebibytes = Mebibytes(4096);
 
@@ -218,28 +202,26 @@ impl Machine {
                 return Err(MachineError::DuplicatePort(port.clone()));
             }
         }
-        if self.nvdimms.len() > MAX_SLOTS {
-            return Err(MachineError::TooManyNvdimms(self.nvdimms.len()));
+        if self.devices.len() > MAX_SLOTS {
+            return Err(MachineError::TooManyDevices(self.devices.len()));
         }
-        for (index, nvdimm) in self.nvdimms.iter().enumerate() {
-            if nvdimm.size.0 == 0 || nvdimm.size.0 % NVDIMM_ALIGNMENT.0 != 0 {
+        for (index, device) in self.devices.iter().enumerate() {
+            let (size, align) = (device.size(), device.alignment());
+            if size.0 == 0 || size.0 % align.0 != 0 {
                 return Err(MachineError::Misaligned {
+                    kind: device.kind(),
                     index,
-                    size: nvdimm.size,
+                    size,
+                    align,
                 });
             }
         }
         Ok(())
     }
 
-    /// All bytes that its memory and NVDIMMs can come to hold.
+    /// All bytes that its memory and its memory devices can come to hold.
     pub fn footprint(&self) -> u64 {
-        self.memory.bytes()
-            + self
-                .nvdimms
-                .iter()
-                .map(|nvdimm| nvdimm.file_size().bytes())
-                .sum::<u64>()
+        footprint(self.memory, &self.devices)
     }
 
     /// QEMU's arguments for this machine, given the files that it inherits.
@@ -255,7 +237,7 @@ impl Machine {
         );
         list.pair("-cpu", &self.cpu_model);
         list.pair("-smp", self.cpus.to_string());
-        let slots = self.nvdimms.len().max(SLOTS);
+        let slots = self.devices.len().max(SLOTS);
         list.pair(
             "-m",
             format!("{},slots={slots},maxmem={}", self.memory, self.max_memory()),
@@ -266,16 +248,10 @@ impl Machine {
         list.pair("-display", "none");
 
         list.pair("-object", memory_backend("ram0", fds.ram, self.memory));
-        for (index, (nvdimm, fd)) in self.nvdimms.iter().zip(&fds.nvdimms).enumerate() {
-            list.pair(
-                "-object",
-                memory_backend(&format!("nv{index}"), *fd, nvdimm.file_size()),
-            );
-            let label = match nvdimm.label {
-                Mebibytes(0) => String::new(),
-                size => format!(",label-size={size}"),
-            };
-            list.pair("-device", format!("nvdimm,id=nvd{index},memdev=nv{index}{label}"));
+        for (index, (device, fd)) in self.devices.iter().zip(&fds.devices).enumerate() {
+            for (option, value) in device.arguments(index, *fd) {
+                list.pair(option, value);
+            }
         }
 
         list.pair("-chardev", format!("socket,id=qmp,fd={}", fds.qmp));
@@ -299,23 +275,17 @@ impl Machine {
         list.0
     }
 
-    /// The end of the memory that can be plugged: whole GiB, with room for every NVDIMM.
+    /// The end of the memory that can be plugged: whole GiB, with room for every memory device.
     fn max_memory(&self) -> Mebibytes {
         let needed = self.footprint().div_ceil(1 << 30) * 1024;
         Mebibytes(u32::try_from(needed).unwrap_or(u32::MAX)).max(MAX_MEMORY)
     }
 }
 
-/// A memory backend over an inherited file. QEMU opens the path itself, and `/proc/self/fd/N` leads it to the very file
-/// that we opened even when no directory names it (any more).
-fn memory_backend(id: &str, (fd, sharing): (RawFd, Sharing), size: Mebibytes) -> String {
-    let share = match sharing {
-        Sharing::Shared => "share=on",
-        Sharing::Private => "share=off",
-        // `rom=off` keeps the memory writable for the guest (docs/system/vm-templating.rst).
-        Sharing::Sealed => "share=off,readonly=on,rom=off",
-    };
-    format!("memory-backend-file,id={id},{share},mem-path=/proc/self/fd/{fd},size={size}")
+/// [`Machine::footprint`] of one with this memory and these devices, in bytes.
+pub fn footprint(memory: Mebibytes, devices: &[MemoryDevice]) -> u64 {
+    let devices = devices.iter().map(|device| device.footprint().bytes());
+    memory.bytes() + devices.sum::<u64>()
 }
 
 #[derive(Default)]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The files that are a guest's memory.
 //!
-//! RAM and NVDIMMs are files that QEMU maps. A fresh guest's have no name in any directory: they live exactly as long as
+//! RAM and memory devices are files that QEMU maps. A fresh guest's have no name in any directory: they live exactly as long as
 //! somebody has them open, so that not even SIGKILL of everybody leaves one behind. Files *with* a name, opened
 //! [`Sharing::Private`], are how clones of a saved guest will get theirs.
 
@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 
+use super::device::MemoryDevice;
 use super::machine::{Machine, Mebibytes};
 
 /// Whether what the guest writes reaches the file.
@@ -107,8 +108,8 @@ impl AsFd for MemoryFile {
 pub struct GuestMemory {
     /// Ordinary memory.
     pub ram: MemoryFile,
-    /// As in [`Machine::nvdimms`].
-    pub nvdimms: Vec<MemoryFile>,
+    /// As in [`Machine::devices`].
+    pub devices: Vec<MemoryFile>,
     /// Where it was put and why there, for people.
     pub place: String,
 }
@@ -137,22 +138,22 @@ impl GuestMemory {
             .map(|directory| Room::look(directory))
             .collect();
         let (directory, place) = choose(machine.footprint(), &rooms)?;
-        let nvdimms = machine
-            .nvdimms
+        let devices = machine
+            .devices
             .iter()
-            .map(|nvdimm| MemoryFile::unnamed(directory, nvdimm.file_size()))
+            .map(|device| MemoryFile::unnamed(directory, device.footprint()))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             ram: MemoryFile::unnamed(directory, machine.memory)?,
-            nvdimms,
+            devices,
             place,
         })
     }
 
     /// Whether it has the shape that `machine` asks for.
     pub fn check(&self, machine: &Machine) -> Result<(), MemoryError> {
-        let sizes = self.nvdimms.iter().map(MemoryFile::size);
-        let wanted = machine.nvdimms.iter().map(super::machine::Nvdimm::file_size);
+        let sizes = self.devices.iter().map(MemoryFile::size);
+        let wanted = machine.devices.iter().map(MemoryDevice::footprint);
         if self.ram.size() == machine.memory && sizes.eq(wanted) {
             Ok(())
         } else {

@@ -14,6 +14,7 @@
 
 mod capabilities;
 mod confine;
+mod device;
 mod ending;
 mod machine;
 mod mce;
@@ -27,8 +28,9 @@ mod spawn;
 mod stderr;
 
 pub use capabilities::Capabilities;
+pub use device::{MemoryDevice, MemoryKind};
 pub use ending::{Ending, EndingWatch};
-pub use machine::{Boot, Descriptors, Machine, MachineError, Mebibytes, Nvdimm, PortName, Start};
+pub use machine::{Boot, Descriptors, Machine, MachineError, Mebibytes, PortName, Start, footprint};
 pub use mce::{Acknowledged, MachineCheck, NotAcknowledged, bits as mce_bits, inject, inject_into_user_mode};
 pub(crate) use memory::free_bytes;
 pub use memory::{GuestMemory, MemoryError, MemoryFile, Sharing};

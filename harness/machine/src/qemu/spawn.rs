@@ -149,8 +149,8 @@ pub async fn spawn_with(
         console: console_fd,
         ports: port_fds,
         ram: inherited.memory(&memory.ram)?,
-        nvdimms: memory
-            .nvdimms
+        devices: memory
+            .devices
             .iter()
             .map(|file| inherited.memory(file))
             .collect::<Result<_, _>>()?,

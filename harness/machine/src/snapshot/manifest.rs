@@ -21,9 +21,9 @@ pub(super) const RAM: &str = "ram";
 /// Pages of a memory file that are read to recognise it: a MiB, a few milliseconds.
 const SAMPLES: usize = 256;
 
-/// The file behind an NVDIMM.
-pub(super) fn nvdimm(index: usize) -> String {
-    format!("nvdimm{index}")
+/// The file behind a memory device.
+pub(super) fn device(index: usize) -> String {
+    format!("device{index}")
 }
 
 /// A template's papers.

@@ -10,7 +10,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// Changes whenever templates are made or written down differently.
-const FORMAT: &str = "template 2";
+const FORMAT: &str = "template 3";
 
 /// The part of a recipe that names the image, in a guest that was booted.
 pub(super) const IMAGE: &str = "image";
@@ -133,7 +133,7 @@ fn shape(machine: &Machine) -> String {
         console: 0,
         ports: vec![0; machine.ports.len()],
         ram: (0, Sharing::Shared),
-        nvdimms: vec![(0, Sharing::Shared); machine.nvdimms.len()],
+        devices: vec![(0, Sharing::Shared); machine.devices.len()],
     };
     let arguments = machine.arguments(&nowhere);
     let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
@@ -144,7 +144,7 @@ fn shape(machine: &Machine) -> String {
 mod tests {
     use super::*;
     use crate::accel::Accelerator;
-    use crate::qemu::{Boot, Mebibytes, Nvdimm};
+    use crate::qemu::{Boot, Mebibytes, MemoryDevice};
 
     fn machine() -> Machine {
         Machine {
@@ -152,7 +152,7 @@ mod tests {
             cpu_model: Machine::CPU_MODEL.to_owned(),
             cpus: 2,
             memory: Mebibytes(768),
-            nvdimms: vec![Nvdimm {
+            devices: vec![MemoryDevice::Nvdimm {
                 size: Mebibytes(512),
                 label: Mebibytes(2),
             }],
@@ -171,7 +171,8 @@ mod tests {
         elsewhere.boot.kernel = "/there/vmlinux".into();
         assert_eq!(shape(&machine()), shape(&elsewhere));
         let mut other = machine();
-        other.nvdimms[0].size = Mebibytes(1024);
+        let MemoryDevice::Nvdimm { size, .. } = &mut other.devices[0];
+        *size = Mebibytes(1024);
         assert_ne!(shape(&machine()), shape(&other));
         other = machine();
         other.cpus = 1;

@@ -2,7 +2,7 @@
 //! Templates kept between runs: complete or not there at all, shared, verified, pruned.
 //!
 //! ```text
-//! HOME/KEY/           manifest.json, ram, nvdimm0…, state, console.log
+//! HOME/KEY/           manifest.json, ram, device0…, state, console.log
 //! HOME/tmp/KEY/       one that is being made
 //! HOME/locks/KEY.make held by whoever makes it
 //! HOME/locks/KEY.use  shared by everybody who uses it; its time is that of the last use
@@ -15,7 +15,7 @@ use super::copy::copy;
 use super::error::{Doing, StoreError, Unmade};
 use super::home::{CHAIN, Home, choose};
 use super::lock::{blocking, lock};
-use super::manifest::{Entry, Flaw, Manifest, RAM, STATE, nvdimm};
+use super::manifest::{Entry, Flaw, Manifest, RAM, STATE, device};
 use super::prune::{Limits, Pruned, forget, forget_home, prune};
 use super::recipe::{Key, Recipe};
 use super::template::Template;
@@ -299,7 +299,7 @@ fn remove(path: &Path) -> Result<(), StoreError> {
 /// What the files of a guest's memory hold: sparse files grow until their file system is full, so one looks before.
 fn allocated(memory: &GuestMemory) -> std::io::Result<u64> {
     std::iter::once(&memory.ram)
-        .chain(&memory.nvdimms)
+        .chain(&memory.devices)
         .map(|file| Ok(file.file().metadata()?.blocks() * 512))
         .sum()
 }
@@ -309,8 +309,8 @@ fn keep(recipe: &Recipe, made: Made, scratch: Scratch, home: &Home) -> Result<()
     let key = recipe.key();
     let scratch = scratch.moved_to(home.scratch(&key))?;
     let (scratch, folder) = (&scratch.0, home.folder(&key));
-    let names = (0..made.memory.nvdimms.len()).map(nvdimm);
-    let sources = std::iter::once(&made.memory.ram).chain(&made.memory.nvdimms);
+    let names = (0..made.memory.devices.len()).map(device);
+    let sources = std::iter::once(&made.memory.ram).chain(&made.memory.devices);
     let files: Vec<(String, &MemoryFile)> = std::iter::once(RAM.to_owned())
         .chain(names)
         .zip(sources)

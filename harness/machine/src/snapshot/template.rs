@@ -4,7 +4,7 @@
 use super::copy::copy;
 use super::error::{Doing, StoreError};
 use super::lock::blocking;
-use super::manifest::{Manifest, RAM, STATE, nvdimm};
+use super::manifest::{Manifest, RAM, STATE, device};
 use super::recipe::Key;
 use crate::guest::Origin;
 use crate::qemu::{Cloning, GuestMemory, Machine, MemoryFile, Sharing};
@@ -74,11 +74,11 @@ impl Template {
             Sharing::Private
         };
         let open = |name: &str, size| MemoryFile::open(&self.folder.join(name), size, sharing);
-        let nvdimms = self.machine.nvdimms.iter().enumerate();
+        let devices = self.machine.devices.iter().enumerate();
         Ok(GuestMemory {
             ram: open(RAM, self.machine.memory)?,
-            nvdimms: nvdimms
-                .map(|(index, shape)| open(&nvdimm(index), shape.file_size()))
+            devices: devices
+                .map(|(index, shape)| open(&device(index), shape.footprint()))
                 .collect::<Result<_, _>>()?,
             place: format!(
                 "guest memory is that of the template `{}`, copied on write",
@@ -92,7 +92,7 @@ impl Template {
         let (from, to) = (self.private_memory()?, GuestMemory::create(&self.machine)?);
         let folder = self.folder.clone();
         blocking(move || {
-            let pairs = std::iter::once((&from.ram, &to.ram)).chain(from.nvdimms.iter().zip(&to.nvdimms));
+            let pairs = std::iter::once((&from.ram, &to.ram)).chain(from.devices.iter().zip(&to.devices));
             for (from, to) in pairs {
                 copy(from.file(), to.file()).doing("copy guest memory from", &folder)?;
             }

@@ -7,7 +7,7 @@ fn machine() -> Machine {
         cpu_model: Machine::CPU_MODEL.to_owned(),
         cpus: 2,
         memory: Mebibytes(768),
-        nvdimms: vec![Nvdimm {
+        devices: vec![MemoryDevice::Nvdimm {
             size: Mebibytes(512),
             label: Mebibytes(2),
         }],
@@ -29,7 +29,7 @@ fn descriptors() -> Descriptors {
         console: 11,
         ports: vec![12, 13],
         ram: (14, Sharing::Shared),
-        nvdimms: vec![(15, Sharing::Private)],
+        devices: vec![(15, Sharing::Private)],
     }
 }
 
@@ -77,7 +77,7 @@ fn the_whole_argument_list() {
 fn a_bare_machine_under_kvm() {
     let bare = Machine {
         accelerator: Accelerator::Kvm,
-        nvdimms: vec![Nvdimm {
+        devices: vec![MemoryDevice::Nvdimm {
             size: Mebibytes(64),
             label: Mebibytes(0),
         }],
@@ -111,8 +111,8 @@ fn a_clone_waits_and_opens_its_memory_for_reading_only() {
 #[test]
 fn address_space_grows_with_the_nvdimms() {
     let big = Machine {
-        nvdimms: vec![
-            Nvdimm {
+        devices: vec![
+            MemoryDevice::Nvdimm {
                 size: Mebibytes(4096),
                 label: Mebibytes(2)
             };
@@ -121,7 +121,7 @@ fn address_space_grows_with_the_nvdimms() {
         ..machine()
     };
     let fds = Descriptors {
-        nvdimms: vec![(15, Sharing::Shared); 5],
+        devices: vec![(15, Sharing::Shared); 5],
         ..descriptors()
     };
     let text = lines(&big.arguments(&fds));
@@ -134,7 +134,7 @@ fn impossible_machines_are_refused() {
     let no_cpu = Machine { cpus: 0, ..machine() };
     assert!(matches!(no_cpu.check(), Err(MachineError::Empty { cpus: 0, .. })));
     let odd = Machine {
-        nvdimms: vec![Nvdimm {
+        devices: vec![MemoryDevice::Nvdimm {
             size: Mebibytes(510),
             label: Mebibytes(2),
         }],
@@ -143,6 +143,8 @@ fn impossible_machines_are_refused() {
     assert_eq!(
         odd.check(),
         Err(MachineError::Misaligned {
+            kind: MemoryKind::Nvdimm,
+            align: Mebibytes(16),
             index: 0,
             size: Mebibytes(510)
         })

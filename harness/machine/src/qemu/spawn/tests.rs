@@ -3,7 +3,8 @@
 
 use std::io::{Read, Write};
 
-use super::super::machine::{Boot, Mebibytes, Nvdimm};
+use super::super::device::MemoryDevice;
+use super::super::machine::{Boot, Mebibytes};
 use super::super::memory::Sharing;
 use super::*;
 use crate::accel::Accelerator;
@@ -28,7 +29,7 @@ fn machine() -> Machine {
         cpu_model: Machine::CPU_MODEL.to_owned(),
         cpus: 1,
         memory: Mebibytes(4),
-        nvdimms: vec![Nvdimm {
+        devices: vec![MemoryDevice::Nvdimm {
             size: Mebibytes(16),
             label: Mebibytes(2),
         }],
@@ -138,9 +139,9 @@ async fn everything_is_connected_and_memory_inherited() {
     });
     assert_eq!(conversation.await.unwrap(), "heard ping\ndone\n");
     let mut first = [0; 6];
-    std::os::unix::fs::FileExt::read_exact_at(memory.nvdimms[0].file(), &mut first, 0).unwrap();
+    std::os::unix::fs::FileExt::read_exact_at(memory.devices[0].file(), &mut first, 0).unwrap();
     assert_eq!(&first, b"poison");
-    assert_eq!(memory.nvdimms[0].sharing(), Sharing::Shared);
+    assert_eq!(memory.devices[0].sharing(), Sharing::Shared);
 
     assert_eq!(ending.now(), None);
     let exit = process.end(&qmp, LONG).await;

@@ -3,7 +3,7 @@ use super::super::home::Medium;
 use super::super::lock::open_lock;
 use super::*;
 use crate::accel::Accelerator;
-use crate::qemu::{Boot, Mebibytes, Nvdimm, Route, Sharing};
+use crate::qemu::{Boot, Mebibytes, MemoryDevice, Route, Sharing};
 use serde_json::json;
 use std::convert::Infallible;
 use std::os::unix::fs::FileExt;
@@ -16,7 +16,7 @@ fn machine() -> Machine {
         cpu_model: "any".to_owned(),
         cpus: 1,
         memory: Mebibytes(2),
-        nvdimms: vec![Nvdimm {
+        devices: vec![MemoryDevice::Nvdimm {
             size: Mebibytes(16),
             label: Mebibytes(1),
         }],
@@ -39,7 +39,7 @@ fn made(scratch: &Path) -> Made {
     fs::write(scratch.join(STATE), "devices").unwrap();
     let memory = GuestMemory::create_in(&machine(), &[std::env::temp_dir()]).unwrap();
     memory.ram.file().write_all_at(b"ram", 0x3000).unwrap();
-    memory.nvdimms[0].file().write_all_at(b"pmem", 0x10_0000).unwrap();
+    memory.devices[0].file().write_all_at(b"pmem", 0x10_0000).unwrap();
     Made {
         cloning: Cloning {
             route: Route::File,
@@ -134,7 +134,7 @@ async fn it_is_made_once_and_holds_what_was_given() {
     );
     let memory = second.private_memory().unwrap();
     let mut bytes = [0; 4];
-    memory.nvdimms[0]
+    memory.devices[0]
         .file()
         .read_exact_at(&mut bytes, 0x10_0000)
         .unwrap();
@@ -170,7 +170,7 @@ async fn damage_to_any_file_is_noticed_and_mended() {
     };
     let touch: Damage = |path| File::open(path).unwrap().set_modified(SystemTime::now()).unwrap();
     let vanish: Damage = |path| fs::remove_file(path).unwrap();
-    for name in [RAM, "nvdimm0", STATE, "manifest.json"] {
+    for name in [RAM, "device0", STATE, "manifest.json"] {
         for (number, damage) in [truncate, overwrite, touch, vanish].into_iter().enumerate() {
             // Its own time is of no interest.
             if name == "manifest.json" && number == 2 {
