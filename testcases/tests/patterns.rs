@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use proptest::prelude::*;
-use testcases::{Count, FilePath, Fill, Glob, Placeholder, Row, Seconds, Sha256};
+use testcases::{Count, FilePath, Glob, Placeholder, Row, Seconds, Sha256};
 
 fn is_in(glob: &str, line: &str) -> bool {
     let value = |placeholder: &Placeholder| match placeholder {
@@ -105,24 +105,6 @@ fn numbers_of_times() {
         assert!(text.parse::<Count>().is_err(), "{text:?} was taken");
     }
     assert_eq!(Count::default(), Count::ONCE);
-}
-
-#[test]
-fn counting_gives_each_page_its_own_byte() {
-    let byte = |page: u64| Fill::Counting.byte_at(page * 4096);
-    assert_eq!(
-        (byte(0), byte(1), byte(7)),
-        (11, 48, ((7 * 37 + 11) & 0xff) as u8)
-    );
-    assert_eq!(Fill::Counting.byte_at(4095), byte(0));
-    // 37 is odd, so no two of 256 pages in a row are alike.
-    let all: std::collections::BTreeSet<_> = (0..256).map(byte).collect();
-    assert_eq!(all.len(), 256);
-    assert_eq!(Fill::Byte(0x5a).byte_at(u64::MAX), 0x5a);
-    assert_eq!(
-        (Fill::Byte(5).to_string(), Fill::Counting.to_string()),
-        ("0x05".to_owned(), "counting".to_owned())
-    );
 }
 
 #[test]

@@ -8,32 +8,9 @@ use crate::address::{FileOffset, MappingOffset};
 use crate::call::{Contents, Refusal};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use words::{Advice, MadviseError};
 
-/// The memory-corruption kill policy of a thread, `prctl(PR_MCE_KILL)`. New threads and children inherit it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum KillPolicy {
-    /// `PR_MCE_KILL_EARLY`: told as soon as the kernel knows of the error.
-    Early,
-    /// `PR_MCE_KILL_LATE`: told when it touches the page.
-    Late,
-    /// `PR_MCE_KILL_DEFAULT`: whatever `vm.memory_failure_early_kill` says.
-    Default,
-}
-
-/// What becomes of a SIGBUS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Disposition {
-    /// It is caught and reported, and the victim goes on. All other signals are always caught.
-    Handler,
-    /// `SIG_DFL`: it kills.
-    Default,
-    /// `SIG_IGN`.
-    Ignored,
-    /// It is caught, but blocked in every thread: it waits.
-    Blocked,
-}
+pub use words::{Disposition, KillPolicy, MappingKind};
 
 /// A victim to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,8 +61,8 @@ pub struct MappingSpec {
     pub offset: FileOffset,
     /// Bytes; `None`: to the end of the file. Of a device, which does not tell how long it is, it must be said.
     pub length: Option<u64>,
-    /// With whom its pages are shared.
-    pub sharing: Sharing,
+    /// How it takes stores.
+    pub kind: MappingKind,
     /// Whether it can be stored through: `PROT_WRITE`, and the file opened for writing unless the mapping is private.
     pub writable: bool,
     /// Whether it is put at an address where the kernel can map 2 MiB at once: one that leaves the same remainder as the
@@ -101,23 +78,11 @@ impl MappingSpec {
             path: path.to_owned(),
             offset: FileOffset(0),
             length: None,
-            sharing: Sharing::Shared,
+            kind: MappingKind::Shared,
             writable: false,
             huge: false,
         }
     }
-}
-
-/// mmap(2)'s kinds of sharing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Sharing {
-    /// `MAP_SHARED`.
-    Shared,
-    /// `MAP_SHARED_VALIDATE | MAP_SYNC`: refused unless the file is DAX and its device keeps what CPU caches lose.
-    Sync,
-    /// `MAP_PRIVATE`: what is stored goes into a copy of the page.
-    Private,
 }
 
 /// A further thread.
@@ -202,7 +167,7 @@ pub enum Order {
     /// signal comes before the reply.
     Advise {
         /// What.
-        advice: Advice,
+        advice: Madvise,
         /// From where.
         at: Spot,
         /// Bytes.
@@ -313,39 +278,31 @@ impl Order {
     }
 }
 
-/// madvise(2)'s advice (`<asm-generic/mman-common.h>`).
+/// What madvise(2) is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Advice {
-    /// `MADV_HWPOISON`.
-    HwPoison,
-    /// `MADV_SOFT_OFFLINE`.
-    SoftOffline,
-    /// `MADV_DONTNEED`: takes the page-table entries away.
-    DontNeed,
-    /// `MADV_POPULATE_READ`: faults pages in as loads would.
-    PopulateRead,
-    /// `MADV_POPULATE_WRITE`: faults pages in as stores would.
-    PopulateWrite,
-    /// `MADV_HUGEPAGE`.
-    HugePage,
-    /// `MADV_NOHUGEPAGE`.
-    NoHugePage,
-    /// Any other, by its number.
-    Number(i32),
+pub enum Madvise {
+    /// What harms nobody.
+    Advice(Advice),
+    /// What injects a memory error.
+    Error(MadviseError),
 }
 
-impl fmt::Display for Advice {
+impl Madvise {
+    /// The number that it takes.
+    pub const fn number(self) -> i32 {
+        match self {
+            Self::Advice(advice) => advice.number(),
+            Self::Error(error) => error.number(),
+        }
+    }
+}
+
+impl fmt::Display for Madvise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::HwPoison => "MADV_HWPOISON",
-            Self::SoftOffline => "MADV_SOFT_OFFLINE",
-            Self::DontNeed => "MADV_DONTNEED",
-            Self::PopulateRead => "MADV_POPULATE_READ",
-            Self::PopulateWrite => "MADV_POPULATE_WRITE",
-            Self::HugePage => "MADV_HUGEPAGE",
-            Self::NoHugePage => "MADV_NOHUGEPAGE",
-            Self::Number(number) => return write!(f, "advice {number}"),
+            Self::Advice(advice) => advice.kernel_name(),
+            Self::Error(error) => error.kernel_name(),
         })
     }
 }

@@ -55,7 +55,7 @@ pub(super) async fn device(agent: &Agent, region: Region, align: PageSize) -> Re
         return Err(NvdimmError::Gone(device));
     };
     match (state.align, state.data_start) {
-        (Some(found), Some(data_start)) if found == align.bytes().get() => Ok(Pmem {
+        (Some(found), Some(data_start)) if found == align.bytes() => Ok(Pmem {
             device,
             data_start,
             size: state.size,
@@ -79,7 +79,7 @@ pub(super) struct Proof {
 impl Proof {
     /// For a device that is mapped by such pages.
     pub(super) fn of(align: PageSize) -> Self {
-        let last = align.bytes().get();
+        let last = align.bytes();
         let mapping = MappingSpec {
             length: Some(last),
             ..MappingSpec::whole("")

@@ -41,7 +41,7 @@ impl Namespaces {
                 renew: Vec::new(),
             },
             Template::Devdax { align } => {
-                let bytes = align.bytes().get().to_string();
+                let bytes = align.bytes().to_string();
                 let mode = ["-m", "devdax", "-a", &bytes];
                 let create = (0..nvdimms).map(|nvdimm| create(nvdimm, &mode));
                 Self {

@@ -8,8 +8,8 @@ pub use choose::{Part, Structure, Wanted, choose, data_at};
 use crate::nvdimm::{Part as Device, Stack};
 use guest_agent::address::{DeviceOffset, FsOffset, GuestPhysical, PAGE_SIZE};
 use guest_agent::call::Region as Nvdimm;
-use testcases::{FileMetadata, GroupMetadata, PageSize};
-use verdict::oracle::facts::{EntrySize, Region};
+use testcases::{FileMetadata, GroupMetadata};
+use verdict::oracle::facts::Region;
 
 /// A page that an injection hits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,10 +75,7 @@ impl Memory<'_> {
         let used = self.stack.above(index, at);
         let beyond = |size: Option<u64>, at: FsOffset| size.is_some_and(|size| at.0 >= size);
         let region = match (used, self.stack.mapped_by()) {
-            (Some((_, at)), Some(page)) => Region::DeviceDax {
-                at,
-                page: entry_size(page),
-            },
+            (Some((_, at)), Some(page)) => Region::DeviceDax { at, page },
             (Some((Device::Data, offset)), _) if beyond(self.filesystem, offset) => Region::BeyondFilesystem,
             (Some((Device::Data, offset)), None) => Region::Data(offset),
             (Some((Device::Realtime, offset)), None) => Region::Realtime(offset),
@@ -92,14 +89,6 @@ impl Memory<'_> {
             nvdimm: Some((index, at)),
             used,
         }
-    }
-}
-
-/// A size of page as the oracle knows it.
-const fn entry_size(page: PageSize) -> EntrySize {
-    match page {
-        PageSize::Base => EntrySize::Pte,
-        PageSize::Huge => EntrySize::Pmd,
     }
 }
 
@@ -136,6 +125,7 @@ mod tests {
     use super::*;
 
     use crate::nvdimm::Pmem;
+    use testcases::PageSize;
 
     #[test]
     fn a_byte_of_memory_is_part_of_something() {
@@ -187,7 +177,7 @@ mod tests {
         };
         let expected = Region::DeviceDax {
             at: FsOffset(0x30_1000),
-            page: EntrySize::Pmd,
+            page: PageSize::Huge,
         };
         let page = memory.of_device(Device::Data, FsOffset(0x30_1234)).unwrap();
         assert_eq!(

@@ -8,16 +8,15 @@ use super::victims::Victim;
 use crate::nvdimm::Stack;
 use guest_agent::address::{FileOffset, FsOffset, MappingOffset, PAGE_SIZE};
 use guest_agent::call::{
-    self, Covering, Geometry, Outcome as Answer, PageFacts, PageFlags, PageSize, SpaceOwner, SpaceRecord,
-    Whereabouts,
+    self, Covering, Geometry, Outcome as Answer, PageFacts, PageFlags, SpaceOwner, SpaceRecord, Whereabouts,
 };
 use guest_agent::victim::Spot;
 use std::collections::BTreeMap;
-use testcases::{FileKind, MappingKind, PageFlag};
+use testcases::{FileKind, MappingKind, PageFlag, PageSize};
 use verdict::observe::has_sigbus;
 use verdict::oracle::facts::{
-    Disposition, Entry, EntrySize, Facts, FilePlace, Filesystem, InodeFacts, InodeKind, MAIN_THREAD,
-    MappedPage, MountState, Mounted, OwnerFacts, Ram, Settings, Stack as Between, ThreadFacts, VictimFacts,
+    Disposition, Entry, Facts, FilePlace, Filesystem, InodeFacts, InodeKind, MAIN_THREAD, MappedPage,
+    MountState, Mounted, OwnerFacts, Ram, Settings, Stack as Between, ThreadFacts, VictimFacts,
 };
 
 /// What is known of a page of ordinary memory; of a page on a device nothing.
@@ -134,17 +133,12 @@ fn owners(said: &call::Facts, page: &PageFacts, beside: &Beside<'_>) -> Option<V
 
 /// A character device as the owner of a page of its own. A page that was once faulted in knows the device for good, together
 /// with those that it is mapped with (drivers/dax/device.c:dax_set_mapping).
-fn of_device(
-    record: &SpaceRecord,
-    size: testcases::PageSize,
-    page: &PageFacts,
-    beside: &Beside<'_>,
-) -> OwnerFacts {
+fn of_device(record: &SpaceRecord, size: PageSize, page: &PageFacts, beside: &Beside<'_>) -> OwnerFacts {
     let present = match &page.mapped {
         Answer::Done(mapped) => mapped.iter().any(Covering::points_there),
         Answer::Refused(_) => false,
     };
-    let unit = size.bytes().get();
+    let unit = size.bytes();
     let start = page.offset.0 - page.offset.0 % unit;
     let ever = beside.names.was_device_mapped(&(start..start + unit));
     OwnerFacts {
@@ -289,12 +283,9 @@ fn mapped_page(
             Entry::Elsewhere
         } else if ram == Some(Ram::PrivateCopy) {
             // It is a page on its own, and so is its entry.
-            Entry::Here(Some(EntrySize::Pte))
+            Entry::Here(Some(PageSize::Base))
         } else {
-            Entry::Here(covering.size.map(|proved| match proved.size {
-                PageSize::Small => EntrySize::Pte,
-                PageSize::Huge => EntrySize::Pmd,
-            }))
+            Entry::Here(covering.size.map(|proved| proved.size))
         },
     })
 }

@@ -10,7 +10,7 @@ use guest_agent::MOUNT_POINT;
 use guest_agent::address::{FsOffset, GuestPhysical};
 use guest_agent::call::{
     AskAccounts, AskExtents, AskPageFlags, AskVictim, LogRecord, MountState, Outcome as Answer, PageFlags,
-    ReadLog, ReadTrace, ReadWatch, StartWatch, Stat, Watcher as GuestWatcher, Whereabouts,
+    ReadLog, ReadTrace, ReadWatch, StartWatch, Stat, Whereabouts,
 };
 use machine::guest::agent::CallError;
 use std::collections::BTreeMap;
@@ -230,7 +230,7 @@ impl Scene<'_> {
             let lines = loop {
                 let left = until.saturating_duration_since(Instant::now());
                 let call = ReadWatch {
-                    watcher: guest_watcher(*watcher),
+                    watcher: *watcher,
                     at_least,
                     deadline_ms: u64::try_from(left.as_millis()).unwrap_or_default(),
                 };
@@ -269,10 +269,7 @@ impl Scene<'_> {
                 }
             },
         };
-        let call = StartWatch {
-            watcher: guest_watcher(watcher),
-            at,
-        };
+        let call = StartWatch { watcher, at };
         match self.ask(call).await? {
             Answer::Done(()) => Ok(()),
             Answer::Refused(refusal) => Err(Trouble::Impossible(format!(
@@ -408,14 +405,6 @@ fn lines(records: &[LogRecord]) -> Vec<String> {
         .flat_map(|record| record.text.lines())
         .map(str::to_owned)
         .collect()
-}
-
-const fn guest_watcher(watcher: Watcher) -> GuestWatcher {
-    match watcher {
-        Watcher::Health => GuestWatcher::Health,
-        Watcher::Fanotify => GuestWatcher::Fanotify,
-        Watcher::Badblocks => GuestWatcher::Badblocks,
-    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use crate::nvdimm::path_of;
 use guest_agent::MOUNT_POINT;
 use guest_agent::address::FileOffset;
 use guest_agent::call::{
-    Allocation, ChangeFile, CopyRange, Dedupe, Deduped, FileChange, FileRanges, Fill as GuestFill,
-    FlagChange, GetXattr, Outcome as Answer, ReadAt, ReadDirectory, ReadLink, Stat, SyncHow,
+    Allocation, ChangeFile, CopyRange, Dedupe, Deduped, FileChange, FileRanges, FlagChange, GetXattr,
+    Outcome as Answer, ReadAt, ReadDirectory, ReadLink, Stat, SyncHow,
 };
 use testcases::{
     Allocate, Bytes, Contents, FileOperation, FilePath, FileRange, Fill, FromTo, LinkTarget, Operation,
@@ -63,7 +63,7 @@ impl Scene<'_> {
             FileOperation::WriteFile(write) => FileChange::WriteNew {
                 path: path(&write.file),
                 size: write.size.0,
-                fill: fill(write.fill),
+                fill: write.fill,
             },
             FileOperation::Create { file } => FileChange::Create { path: path(file) },
             FileOperation::Mkdir { directory } => FileChange::MakeDirectory {
@@ -103,7 +103,7 @@ impl Scene<'_> {
             FileOperation::Fragment(fragment) => FileChange::Fragment {
                 path: path(&fragment.file),
                 extents: fragment.extents,
-                fill: fill(fragment.fill),
+                fill: fragment.fill,
             },
             FileOperation::Sync(sync) => {
                 let (path, how) = match sync {
@@ -247,13 +247,6 @@ pub(super) fn brought<T>(answer: Answer<T>, keep: impl FnOnce(T) -> Brought) -> 
     }
 }
 
-fn fill(fill: Fill) -> GuestFill {
-    match fill {
-        Fill::Byte(byte) => GuestFill::Byte(byte),
-        Fill::Counting => GuestFill::Counting,
-    }
-}
-
 fn path(file: &FilePath) -> String {
     path_of(file.as_str())
 }
@@ -282,7 +275,7 @@ fn write_range(write: &WriteRange, with: Fill) -> FileChange {
         path: path_of(write.file.as_str()),
         offset: FileOffset(write.offset.0),
         length: write.length.0,
-        fill: fill(with),
+        fill: with,
         direct: write.direct,
         sync: write.sync,
     }

@@ -14,7 +14,7 @@ use guest_agent::call::{
     MarkTrace, MountState, Outcome as Answer, PageAsked, PageFacts, ReadKernelFile, Refusal, Space,
     SpaceOwner, SpaceRecord, Stat, Whereabouts,
 };
-use guest_agent::victim::{self as guest, Order, Reply, Spot};
+use guest_agent::victim::{Madvise, Order, Reply, Spot};
 use testcases::{
     Action, BadRange, Bytes, Expect, FileKind, FilePath, Injection, MadviseError, Mechanism, Place, Severity,
 };
@@ -195,12 +195,9 @@ impl Scene<'_> {
         }
     }
 
-    async fn madvise(&mut self, victim: &ByVictim, advice: MadviseError) -> Result<Done, Trouble> {
+    async fn madvise(&mut self, victim: &ByVictim, error: MadviseError) -> Result<Done, Trouble> {
         let order = Order::Advise {
-            advice: match advice {
-                MadviseError::Hwpoison => guest::Advice::HwPoison,
-                MadviseError::SoftOffline => guest::Advice::SoftOffline,
-            },
+            advice: Madvise::Error(error),
             at: spot(victim.place),
             length: PAGE_SIZE,
         };

@@ -5,16 +5,16 @@ use super::{OPERATION, Scene, Trouble};
 use crate::nvdimm::{Stack, path_of};
 use guest_agent::address::{FileOffset, MappingOffset};
 use guest_agent::call::{
-    AskVictim, ChangeFile, FileChange, ForkVictim, Obeyed, OrderVictim, Outcome as Answer,
-    PageSize as GuestPage, ReleaseVictim, StartVictim, SyncHow, VictimForked, VictimStarted, VictimState,
+    AskVictim, ChangeFile, FileChange, ForkVictim, Obeyed, OrderVictim, Outcome as Answer, ReleaseVictim,
+    StartVictim, SyncHow, VictimForked, VictimStarted, VictimState,
 };
 use guest_agent::victim as guest;
-use guest_agent::victim::{MappingSpec, Order, Reply, Spot, ThreadSpec, Touch};
+use guest_agent::victim::{Madvise, MappingSpec, Order, Reply, Spot, ThreadSpec, Touch};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use testcases::{
-    Advice, CharacterDevice, ForkSpec, KillPolicy, Mapped, Mapping, MappingKind, PageSize, Place, ReadRange,
-    Release, VictimOperation, VictimPlace, VictimSpec, WriteRange,
+    CharacterDevice, ForkSpec, Mapped, Mapping, PageSize, Place, ReadRange, Release, VictimOperation,
+    VictimPlace, VictimSpec, WriteRange,
 };
 use verdict::observe::evidence::{Access, AccessResult, StepEvidence, Tried, VictimView};
 
@@ -45,14 +45,6 @@ pub(super) fn spot(place: Place) -> Spot {
         // A u32 always fits where guests run.
         mapping: usize::try_from(place.map).unwrap_or(usize::MAX),
         offset: MappingOffset(place.at.0),
-    }
-}
-
-pub(super) fn policy(kill: KillPolicy) -> guest::KillPolicy {
-    match kill {
-        KillPolicy::Early => guest::KillPolicy::Early,
-        KillPolicy::Late => guest::KillPolicy::Late,
-        KillPolicy::Default => guest::KillPolicy::Default,
     }
 }
 
@@ -170,14 +162,10 @@ impl Scene<'_> {
         };
         for page in self.call(call).await?.pages {
             let size = page.size.map(|proved| proved.size);
-            let agrees = match wanted {
-                PageSize::Base => size == Some(GuestPage::Small),
-                PageSize::Huge => size == Some(GuestPage::Huge),
-            };
-            if !agrees {
+            if size != Some(wanted) {
                 let seen = match size {
-                    Some(GuestPage::Small) => "by pages of 4 KiB",
-                    Some(GuestPage::Huge) => "by a page of 2 MiB",
+                    Some(PageSize::Base) => "by pages of 4 KiB",
+                    Some(PageSize::Huge) => "by a page of 2 MiB",
                     None if page.entry.present => "by pages of a size that is not proved",
                     None => "by no page",
                 };
@@ -240,13 +228,13 @@ impl Scene<'_> {
                 &change.victim,
                 Order::SetPolicy {
                     thread: change.thread.as_ref().map(|thread| thread.as_str().to_owned()),
-                    policy: Some(policy(change.kill)),
+                    policy: Some(change.kill),
                 },
             ),
             VictimOperation::Advise(advise) => (
                 &advise.victim,
                 Order::Advise {
-                    advice: advice(advise.advice),
+                    advice: Madvise::Advice(advise.advice),
                     at: spot(advise.place),
                     length: advise.length.0,
                 },
@@ -388,19 +376,6 @@ fn store(place: Place, byte: u8) -> Touch {
     }
 }
 
-fn advice(advice: Advice) -> guest::Advice {
-    match advice {
-        Advice::Dontneed => guest::Advice::DontNeed,
-        Advice::PopulateRead => guest::Advice::PopulateRead,
-        Advice::PopulateWrite => guest::Advice::PopulateWrite,
-        Advice::Hugepage => guest::Advice::HugePage,
-        Advice::Nohugepage => guest::Advice::NoHugePage,
-        Advice::Willneed | Advice::Dontfork | Advice::Cold | Advice::Pageout | Advice::Remove => {
-            guest::Advice::Number(advice.number())
-        }
-    }
-}
-
 fn guest_spec(spec: &VictimSpec, touches: Vec<Touch>, stack: &Stack) -> guest::VictimSpec {
     guest::VictimSpec {
         name: spec.name.as_str().to_owned(),
@@ -410,19 +385,14 @@ fn guest_spec(spec: &VictimSpec, touches: Vec<Touch>, stack: &Stack) -> guest::V
             .map(|map| mapping(map, spec.page, stack))
             .collect(),
         touches,
-        policy: policy(spec.kill),
-        disposition: match spec.sigbus {
-            testcases::Disposition::Handler => guest::Disposition::Handler,
-            testcases::Disposition::Default => guest::Disposition::Default,
-            testcases::Disposition::Ignored => guest::Disposition::Ignored,
-            testcases::Disposition::Blocked => guest::Disposition::Blocked,
-        },
+        policy: spec.kill,
+        disposition: spec.sigbus,
         threads: spec
             .threads
             .iter()
             .map(|(name, kill)| ThreadSpec {
                 name: name.as_str().to_owned(),
-                policy: Some(policy(*kill)),
+                policy: Some(*kill),
             })
             .collect(),
     }
@@ -445,11 +415,7 @@ fn mapping(map: &Mapping, page: Option<PageSize>, stack: &Stack) -> MappingSpec 
         path,
         offset: FileOffset(map.offset.0),
         length,
-        sharing: match map.mapping {
-            MappingKind::Shared => guest::Sharing::Shared,
-            MappingKind::Private => guest::Sharing::Private,
-            MappingKind::Sync => guest::Sharing::Sync,
-        },
+        kind: map.mapping,
         writable: map.access == testcases::Access::Write,
         huge: page == Some(PageSize::Huge),
     }

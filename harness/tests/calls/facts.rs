@@ -8,7 +8,7 @@ use guest_agent::call::{
     Caches, ChangeMount, Facts, FileChange, Fill, GoingDown, MountChange, PageSize, SpaceOwner, Unmount,
     VictimStarted, WhyInCore,
 };
-use guest_agent::victim::{Disposition, KillPolicy, MappingSpec, Sharing, VictimSpec};
+use guest_agent::victim::{Disposition, KillPolicy, MappingKind, MappingSpec, VictimSpec};
 use harness::nvdimm::{self, path_of};
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub(crate) async fn change_nothing(guest: &Guest<'_>) {
         policy: KillPolicy::Early,
         mappings: vec![
             MappingSpec {
-                sharing: Sharing::Private,
+                kind: MappingKind::Private,
                 writable: true,
                 ..MappingSpec::whole(&path_of("a"))
             },
@@ -80,7 +80,7 @@ pub(crate) async fn change_nothing(guest: &Guest<'_>) {
     assert_eq!(mapped.len(), 3);
     assert!(of("alice").copied && of("alice").entry.present && !of("alice").points_there());
     assert!(of("bob").points_there() && of("bob").at == spot(0, 2 * PAGE));
-    assert_eq!(of("bob").size.unwrap().size, PageSize::Small);
+    assert_eq!(of("bob").size.unwrap().size, PageSize::Base);
     assert!(!of("carol").entry.present && of("carol").size.is_none());
     // Its name is gone, and it is found.
     assert_eq!(done(gone.mapped.clone())[0].at, spot(1, 0));

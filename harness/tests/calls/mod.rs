@@ -213,5 +213,5 @@ pub(crate) async fn runs_have_deadlines(guest: &Guest<'_>) {
 
 /// What every byte of a page of counting ones is.
 pub(crate) fn counted(page: u64) -> u8 {
-    Fill::Counting.byte_at(FileOffset(page * PAGE_SIZE))
+    Fill::Counting.byte_at(page * PAGE_SIZE)
 }

@@ -8,10 +8,11 @@ use guest_agent::call::{
     VictimStarted, WriteKernelFile,
 };
 use guest_agent::victim::{
-    Advice, Disposition as D, Ended, KillPolicy, KillPolicy as K, MappingSpec, Order, Reply, Sharing,
+    Disposition as D, Ended, KillPolicy, KillPolicy as K, Madvise, MappingKind, MappingSpec, Order, Reply,
     ThreadSpec, Touch, VictimSpec,
 };
 use harness::nvdimm::path_of;
+use testcases::{Advice, MadviseError};
 
 const PAGE: u64 = 4096;
 const HUGE: u64 = 2 << 20;
@@ -36,17 +37,17 @@ fn touch(touch: Touch) -> Order {
 pub(crate) async fn do_as_they_are_told(guest: &Guest<'_>) {
     guest.make("a", 8 * PAGE, Fill::Counting).await;
     guest.make("other", 8 * PAGE, Fill::Byte(0x77)).await;
-    let mapping = |sharing, offset| MappingSpec {
+    let mapping = |kind, offset| MappingSpec {
         writable: true,
-        sharing,
+        kind,
         offset: FileOffset(offset),
         ..MappingSpec::whole(&path_of("a"))
     };
     let alice = VictimSpec {
         mappings: vec![
-            mapping(Sharing::Shared, 0),
-            mapping(Sharing::Private, 0),
-            mapping(Sharing::Sync, 4 * PAGE),
+            mapping(MappingKind::Shared, 0),
+            mapping(MappingKind::Private, 0),
+            mapping(MappingKind::Sync, 4 * PAGE),
         ],
         ..spec("alice", "a", &[load(spot(0, PAGE))])
     };
@@ -80,7 +81,7 @@ pub(crate) async fn do_as_they_are_told(guest: &Guest<'_>) {
     assert!(state.pages[0].entry.present && state.pages[1].entry.present);
     // Nobody told it to touch that one.
     assert!(!state.pages[2].entry.present, "{state:?}");
-    assert_eq!(state.pages[1].size.unwrap().size, PageSize::Small);
+    assert_eq!(state.pages[1].size.unwrap().size, PageSize::Base);
     assert_eq!(guest.read("a", 2 * PAGE, PAGE).await.uniform, Some(counted(2)));
     // A store through a synchronous mapping is in the file.
     assert_eq!(
@@ -129,11 +130,11 @@ pub(crate) async fn do_as_they_are_told(guest: &Guest<'_>) {
     assert_eq!(guest.calmly("alice", pin).await, Reply::Moved(2 * PAGE));
     assert_eq!(guest.calmly("alice", Order::Unpin).await, Reply::Done);
     let advise = |advice| Order::Advise {
-        advice,
+        advice: Madvise::Advice(advice),
         at: spot(0, 0),
         length: 8 * PAGE,
     };
-    assert_eq!(guest.calmly("alice", advise(Advice::DontNeed)).await, Reply::Done);
+    assert_eq!(guest.calmly("alice", advise(Advice::Dontneed)).await, Reply::Done);
     assert!(
         !guest.state("alice", &[spot(0, PAGE)]).await.pages[0]
             .entry
@@ -272,7 +273,7 @@ pub(crate) async fn tell_their_signals(guest: &Guest<'_>) {
 
     // A victim that injects is told before its call returns, whatever its policy; one that blocks it dies.
     let advise = |page: u64| Order::Advise {
-        advice: Advice::HwPoison,
+        advice: Madvise::Error(MadviseError::Hwpoison),
         at: spot(0, page * PAGE),
         length: PAGE,
     };
@@ -288,7 +289,7 @@ pub(crate) async fn tell_their_signals(guest: &Guest<'_>) {
     let obeyed = guest.order("blocks", advise(5)).await;
     assert_eq!((obeyed.reply, obeyed.ended), (None, Some(Ended::Killed(7))));
     let refused = Order::Advise {
-        advice: Advice::SoftOffline,
+        advice: Madvise::Error(MadviseError::SoftOffline),
         at: spot(0, 6 * PAGE),
         length: PAGE,
     };
@@ -307,7 +308,7 @@ pub(crate) async fn have_threads_and_children(guest: &Guest<'_>) {
     };
     let mut crew = spec("crew", "a", &[load(spot(0, PAGE))]);
     crew.mappings.push(MappingSpec {
-        sharing: Sharing::Private,
+        kind: MappingKind::Private,
         writable: true,
         ..MappingSpec::whole(&path_of("a"))
     });
@@ -455,6 +456,6 @@ pub(crate) async fn prove_what_maps_them(guest: &Guest<'_>) {
     let part = guest.state("part", &[spot(0, 4 * PAGE), spot(0, 5 * PAGE)]).await;
     println!("  {:?}", part.pages);
     let size = part.pages[0].size.unwrap();
-    assert_eq!((size.size, size.proof), (PageSize::Small, proof));
+    assert_eq!((size.size, size.proof), (PageSize::Base, proof));
     assert!(part.pages[1].size.is_none());
 }

@@ -61,7 +61,7 @@ impl Walk<'_> {
         }
         let lengths = [("offset", Some(mapping.offset)), ("length", mapping.length)];
         for (key, bytes) in lengths {
-            if let Some(bytes) = bytes.filter(|bytes| !bytes.is_multiple_of(align.bytes().get())) {
+            if let Some(bytes) = bytes.filter(|bytes| !bytes.is_multiple_of(align.bytes())) {
                 self.found.push(
                     Diagnostic::new(format!("the DAX device is mapped by whole pages of {align}, not by {bytes}"))
                         .at(written.at(key).handle.clone(), format!("not a multiple of {align}"))

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Victims and what they do, as a case writes them.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::{self, Deserializer};
 
 use super::files::page;
 use super::shapes::{OneOrMany, either_document};
 use crate::model::{Access, Advice, CharacterDevice, Disposition, KillPolicy, MappingKind, PageSize, Place};
-use crate::value::{Bytes, FilePath, FromScalar, ThreadName, VictimName, byte, deserialize_scalar};
+use crate::value::{Bytes, FilePath, ThreadName, VictimName, byte};
 
 /// A process in the guest that maps files, or the template's DAX device, and reports every signal it gets.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -114,34 +112,6 @@ impl From<PlaceDocument> for Place {
             Either::Plain(at) => Self { map: 0, at },
             Either::Mapping(MapPlaceDocument { map, at }) => Self { map, at },
         }
-    }
-}
-
-impl FromScalar for PageSize {
-    const EXPECTING: &'static str = "`4KiB` or `2MiB`";
-
-    fn from_text<E: de::Error>(text: &str) -> Result<Self, E> {
-        match text {
-            "4KiB" => Ok(Self::Base),
-            "2MiB" => Ok(Self::Huge),
-            _ => Err(E::unknown_variant(text, &["4KiB", "2MiB"])),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for PageSize {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserialize_scalar(deserializer)
-    }
-}
-
-impl JsonSchema for PageSize {
-    fn schema_name() -> Cow<'static, str> {
-        "PageSize".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "enum": ["4KiB", "2MiB"] })
     }
 }
 

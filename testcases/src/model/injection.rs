@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use words::MadviseError;
 
 use super::{Place, VictimPlace};
 use crate::value::{Bytes, FilePath, MarkName, VictimName};
@@ -69,34 +70,6 @@ impl fmt::Display for Severity {
             Self::ActionOptional => "action optional",
             Self::ActionRequired => "action required",
         })
-    }
-}
-
-/// The advice by which a process injects an error into its own memory (needs CAP_SYS_ADMIN; mm/madvise.c).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum MadviseError {
-    /// MADV_HWPOISON: the page is treated as hit, in the context of the caller.
-    Hwpoison,
-    /// MADV_SOFT_OFFLINE: the page is to be taken out of use without loss.
-    SoftOffline,
-}
-
-impl MadviseError {
-    /// The number that madvise(2) takes.
-    pub const fn number(self) -> i32 {
-        match self {
-            Self::Hwpoison => 100,
-            Self::SoftOffline => 101,
-        }
-    }
-
-    /// The word that a case writes.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Hwpoison => "hwpoison",
-            Self::SoftOffline => "soft-offline",
-        }
     }
 }
 

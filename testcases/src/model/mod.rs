@@ -18,6 +18,7 @@ mod trace;
 mod victim;
 mod words;
 
+pub use ::words::{Advice, Disposition, KillPolicy, MadviseError, MappingKind, PageSize, Watcher};
 pub use case::{Case, CaseId, CaseIdError, KnownIssue, Parameter};
 pub use describe::{describe, target as describe_target};
 pub use expect::{
@@ -31,8 +32,8 @@ pub use file::{
 pub(crate) use finding::Key as FindingKey;
 pub use finding::{FindingKind, FindingSignature, FindingValue, FindingValueError, FindingWord, SeenSignal};
 pub use injection::{
-    DebugfsFile, Device, FileMetadata, GroupMetadata, Injection, MadviseError, MarkSpec, MceInject,
-    Mechanism, Severity, SysfsFile, Target,
+    DebugfsFile, Device, FileMetadata, GroupMetadata, Injection, MarkSpec, MceInject, Mechanism, Severity,
+    SysfsFile, Target,
 };
 pub use operation::{
     DataAccess, Effect, FileKind, FileOperation, InMapping, MountOperation, Named, NewSize, Operation,
@@ -40,11 +41,10 @@ pub use operation::{
 };
 pub use page_flag::PageFlag;
 pub use signal::{BusCode, DeadlySignal, Lsb, SentSignal, SignalExpectation};
-pub use step::{Action, Included, Step, Watcher};
-pub use system::{Advice, AdviseSpec, Flush, MountSpec, PolicySpec, RunSpec, SetSpec, StoreSpec};
+pub use step::{Action, Included, Step};
+pub use system::{AdviseSpec, Flush, MountSpec, PolicySpec, RunSpec, SetSpec, StoreSpec};
 pub use template::{Ground, Isolation, Log, Template, UnknownIsolation, Xfs};
 pub use trace::TracedEvent;
 pub use victim::{
-    Access, CharacterDevice, Disposition, ForkSpec, KillPolicy, Mapped, Mapping, MappingKind, PageSize,
-    Place, Release, VictimPlace, VictimSpec,
+    Access, CharacterDevice, ForkSpec, Mapped, Mapping, Place, Release, VictimPlace, VictimSpec,
 };

@@ -3,8 +3,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use words::{Advice, KillPolicy};
 
-use super::{KillPolicy, Place};
+use super::Place;
 use crate::value::{Bytes, Seconds, ThreadName, VictimName};
 
 /// How the filesystem is mounted.
@@ -111,64 +112,4 @@ pub struct AdviseSpec {
     pub place: Place,
     /// Its length, not zero.
     pub length: Bytes,
-}
-
-/// What madvise(2) is told. What injects a memory error is an injection (`inject: { madvise: … }`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Advice {
-    /// MADV_DONTNEED: the entries are taken away; the next access faults.
-    Dontneed,
-    /// MADV_WILLNEED.
-    Willneed,
-    /// MADV_POPULATE_READ: the entries are made, as by reading.
-    PopulateRead,
-    /// MADV_POPULATE_WRITE: the entries are made, as by writing.
-    PopulateWrite,
-    /// MADV_DONTFORK: a child does not get the mapping.
-    Dontfork,
-    /// MADV_HUGEPAGE.
-    Hugepage,
-    /// MADV_NOHUGEPAGE.
-    Nohugepage,
-    /// MADV_COLD.
-    Cold,
-    /// MADV_PAGEOUT.
-    Pageout,
-    /// MADV_REMOVE: the blocks behind it are taken away.
-    Remove,
-}
-
-impl Advice {
-    /// The number that madvise(2) takes (include/uapi/asm-generic/mman-common.h).
-    pub const fn number(self) -> i32 {
-        match self {
-            Self::Willneed => 3,
-            Self::Dontneed => 4,
-            Self::Remove => 9,
-            Self::Dontfork => 10,
-            Self::Hugepage => 14,
-            Self::Nohugepage => 15,
-            Self::Cold => 20,
-            Self::Pageout => 21,
-            Self::PopulateRead => 22,
-            Self::PopulateWrite => 23,
-        }
-    }
-
-    /// The word that a case writes.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Dontneed => "dontneed",
-            Self::Willneed => "willneed",
-            Self::PopulateRead => "populate-read",
-            Self::PopulateWrite => "populate-write",
-            Self::Dontfork => "dontfork",
-            Self::Hugepage => "hugepage",
-            Self::Nohugepage => "nohugepage",
-            Self::Cold => "cold",
-            Self::Pageout => "pageout",
-            Self::Remove => "remove",
-        }
-    }
 }

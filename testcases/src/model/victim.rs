@@ -6,6 +6,7 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use words::{Disposition, KillPolicy, MappingKind, PageSize};
 
 use crate::value::{Bytes, FilePath, ThreadName, VictimName};
 
@@ -74,30 +75,6 @@ pub enum CharacterDevice {
     Dax,
 }
 
-/// How a mapping takes stores.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum MappingKind {
-    /// MAP_SHARED: they go to the file.
-    #[default]
-    Shared,
-    /// MAP_PRIVATE: they go to a copy of the page.
-    Private,
-    /// MAP_SHARED_VALIDATE and MAP_SYNC: they go to the file, whose metadata is on the medium before the store succeeds.
-    Sync,
-}
-
-impl MappingKind {
-    /// The word that a case writes.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Shared => "shared",
-            Self::Private => "private",
-            Self::Sync => "sync",
-        }
-    }
-}
-
 /// What a process may do with its mapping.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -147,84 +124,6 @@ pub struct VictimPlace {
     pub victim: VictimName,
     /// Where in its mappings.
     pub place: Place,
-}
-
-/// A process's memory-failure policy (prctl(2), PR_MCE_KILL).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum KillPolicy {
-    /// As soon as the kernel knows (PR_MCE_KILL_EARLY).
-    Early,
-    /// Only when it touches the page (PR_MCE_KILL_LATE).
-    Late,
-    /// Whatever vm.memory_failure_early_kill says (PR_MCE_KILL_DEFAULT).
-    #[default]
-    Default,
-}
-
-impl KillPolicy {
-    /// The word that a case writes.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Early => "early",
-            Self::Late => "late",
-            Self::Default => "default",
-        }
-    }
-}
-
-/// What a process does about a SIGBUS.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Disposition {
-    /// A handler writes it down; the process goes on.
-    #[default]
-    Handler,
-    /// SIG_DFL: it dies.
-    Default,
-    /// SIG_IGN: it is thrown away.
-    Ignored,
-    /// It has a handler, and is blocked: it waits.
-    Blocked,
-}
-
-impl Disposition {
-    /// The word that a case writes.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Handler => "handler",
-            Self::Default => "default",
-            Self::Ignored => "ignored",
-            Self::Blocked => "blocked",
-        }
-    }
-}
-
-/// The size of page by which something is mapped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum PageSize {
-    /// 4 KiB: an entry in the page table (PTE).
-    #[serde(rename = "4KiB")]
-    Base,
-    /// 2 MiB: an entry in the page middle directory (PMD).
-    #[serde(rename = "2MiB")]
-    Huge,
-}
-
-impl PageSize {
-    /// Its size.
-    pub const fn bytes(self) -> Bytes {
-        match self {
-            Self::Base => Bytes(1 << 12),
-            Self::Huge => Bytes(1 << 21),
-        }
-    }
-}
-
-impl fmt::Display for PageSize {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.bytes().fmt(formatter)
-    }
 }
 
 /// A process that a victim makes with fork(2): a victim itself, with the same mappings, disposition and policy.

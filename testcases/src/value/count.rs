@@ -8,8 +8,7 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
-
-use super::scalar::{self, FromScalar};
+use words::scalar::{self, FromScalar};
 
 /// How often something happens: `2`, `1..3` (both ends count), `>=1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

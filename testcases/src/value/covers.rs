@@ -7,8 +7,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Unexpected};
 use serde::ser::{Serialize, Serializer};
-
-use super::scalar::{self, FromScalar};
+use words::scalar::{self, FromScalar};
 
 /// The number of a row of the coverage table: one behaviour that a kernel should have, 1 to 108.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

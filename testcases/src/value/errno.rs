@@ -10,7 +10,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Unexpected};
 use serde::ser::{Serialize, Serializer};
 
-use super::scalar::{self, FromScalar};
+use words::scalar::{self, FromScalar};
+
 use crate::suggest;
 
 /// The largest number of include/uapi/asm-generic/errno.h (EHWPOISON).

@@ -10,7 +10,7 @@ use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
 use super::name::VictimName;
-use super::scalar::{self, FromScalar};
+use words::scalar::{self, FromScalar};
 
 /// A pattern that is looked for in a line, anywhere in it.
 ///

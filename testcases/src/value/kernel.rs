@@ -9,8 +9,7 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
-
-use super::scalar::{self, FromScalar};
+use words::scalar::{self, FromScalar};
 
 /// The version of a kernel: `6.12`, `6.12.117`, `6.13.0-rc3`.
 ///

@@ -8,8 +8,7 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
-
-use super::scalar::{self, FromScalar};
+use words::scalar::{self, FromScalar};
 
 /// Longest name in bytes; XFS itself would take 255.
 const LONGEST: usize = 64;

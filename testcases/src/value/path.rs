@@ -10,7 +10,7 @@ use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
 use super::name::{FileName, NameError};
-use super::scalar::{self, FromScalar};
+use words::scalar::{self, FromScalar};
 
 /// A file or directory of the case's filesystem: names joined by `/`, counted from the mount point, such as `a` or `d/a`.
 ///

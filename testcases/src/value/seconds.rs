@@ -9,8 +9,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
-
-use super::scalar::{self, FromScalar};
+use words::scalar::{self, FromScalar};
 
 /// A length of time in whole seconds, never zero. Written `30s` or `2min`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,37 +2,8 @@
 //! What files hold, what they are, and where they lie.
 
 use super::{Outcome, calls};
-use crate::address::{FileOffset, FsOffset, PAGE_SIZE, Resolved};
+use crate::address::{FileOffset, FsOffset, Resolved};
 use serde::{Deserialize, Serialize};
-
-/// What bytes a write brings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fill {
-    /// Every byte is this one.
-    Byte(u8),
-    /// Each page of the *file* is filled with a byte that comes of its index, so that pages are told apart wherever
-    /// their blocks end up: see [`Fill::byte_at`].
-    Counting,
-}
-
-impl Fill {
-    /// The byte that belongs at a place of the file. Of counting pages it is the page's index times 37, plus 11, modulo 256, as
-    /// the case language promises: 256 pages in a row differ.
-    #[must_use]
-    pub const fn byte_at(self, offset: FileOffset) -> u8 {
-        match self {
-            Self::Byte(byte) => byte,
-            Self::Counting => {
-                let [value, ..] = (offset.0 / PAGE_SIZE)
-                    .wrapping_mul(37)
-                    .wrapping_add(11)
-                    .to_le_bytes();
-                value
-            }
-        }
-    }
-}
 
 /// A range of one file, and the range of another, as long, that something of the first goes to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -235,19 +206,5 @@ calls! {
         /// Whether to fault the page in and ask pagemap too. Not while victims are about: a new read fault of a
         /// shared block may take their page-table entries away.
         cross_check: bool,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counting_pages_are_told_apart() {
-        let page = |index: u64| Fill::Counting.byte_at(FileOffset(index * PAGE_SIZE + 17));
-        assert_eq!([page(0), page(1), page(7)], [11, 48, 14]);
-        let different: std::collections::BTreeSet<u8> = (0..256).map(page).collect();
-        assert_eq!(different.len(), 256);
-        assert_eq!(Fill::Byte(0x5a).byte_at(FileOffset(1 << 40)), 0x5a);
     }
 }

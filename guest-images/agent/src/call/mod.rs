@@ -20,6 +20,7 @@ pub use kernel_files::*;
 pub use mounts::*;
 pub use observe::*;
 pub use victims::*;
+pub use words::{Fill, PageSize, Watcher};
 
 use crate::victim::Ended;
 use serde::de::DeserializeOwned;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the kernel says of itself: devices, accounts, traces, its log, and its reports about filesystems.
 
-use super::{Outcome, calls};
+use super::{Outcome, Watcher, calls};
 use crate::address::{DeviceOffset, FsOffset, GuestPhysical};
 use crate::trace::TraceLine;
 use serde::{Deserialize, Serialize};
@@ -146,20 +146,6 @@ pub struct LogRecord {
     pub micros: u64,
     /// The text.
     pub text: String,
-}
-
-/// Who watches a filesystem, or the device below it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Watcher {
-    /// XFS's health monitor: ioctl(XFS_IOC_HEALTH_MONITOR) of the root directory, from 7.0 on; ENOTTY before.
-    Health,
-    /// fanotify(7) with `FAN_FS_ERROR` on the whole filesystem. XFS reports to it from 7.0 on; before, the mark is set and
-    /// stays silent.
-    Fanotify,
-    /// poll(2) of the list of bad blocks of a device, `/sys/block/pmemN/badblocks`: whoever waits for it is woken when the
-    /// driver has taken in a new one (`drivers/nvdimm/pmem.c:pmem_revalidate_poison`).
-    Badblocks,
 }
 
 /// What a watcher was told.

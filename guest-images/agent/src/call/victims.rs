@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Victims: started, told what to do, asked, ended.
 
-use super::{Refusal, calls};
+use super::{PageSize, Refusal, calls};
 use crate::address::GuestPhysical;
 use crate::victim::{Ended, Mapped, Order, Reply, Signal, Spot, ThreadState, Touch, VictimSpec};
 use serde::{Deserialize, Serialize};
@@ -93,16 +93,6 @@ pub struct ProvedSize {
     pub size: PageSize,
     /// Who says so.
     pub proof: SizeProof,
-}
-
-/// What one entry of a page table can map.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PageSize {
-    /// 4 KiB: a PTE.
-    Small,
-    /// 2 MiB: a PMD.
-    Huge,
 }
 
 /// How one knows how much an entry maps.

@@ -56,7 +56,7 @@ impl Summary {
             let to_page_end = PAGE_SIZE - self.next.0 % PAGE_SIZE;
             let (page, after) =
                 rest.split_at(usize::try_from(to_page_end).unwrap_or(usize::MAX).min(rest.len()));
-            let due = Fill::Counting.byte_at(self.next);
+            let due = Fill::Counting.byte_at(self.next.0);
             self.counting &= page.iter().all(|&byte| byte == due);
             self.next.0 += page.len() as u64;
             rest = after;
@@ -88,7 +88,7 @@ pub(crate) fn fill(buffer: &mut [u8], mut at: FileOffset, what: Fill) {
     while !rest.is_empty() {
         let to_page_end = usize::try_from(PAGE_SIZE - at.0 % PAGE_SIZE).unwrap_or(usize::MAX);
         let (page, after) = rest.split_at_mut(to_page_end.min(rest.len()));
-        page.fill(what.byte_at(at));
+        page.fill(what.byte_at(at.0));
         at.0 += page.len() as u64;
         rest = after;
     }

@@ -56,7 +56,7 @@ impl Tables {
             return Ok(None);
         }
         let proved = |huge, proof| ProvedSize {
-            size: if huge { PageSize::Huge } else { PageSize::Small },
+            size: if huge { PageSize::Huge } else { PageSize::Base },
             proof,
         };
         match memory::is_huge(&self.pagemap, address) {

@@ -210,7 +210,7 @@ fn plain(said: &call::Facts, page: &PageFacts) -> Facts {
 #[test]
 fn whoever_has_the_page_has_it_by_an_entry_of_some_size() {
     let entry = |page: &PageFacts| plain(&said(|_| {}), page).victims[0].pages[0].entry;
-    assert_eq!(entry(&page(true, false)), Entry::Here(Some(EntrySize::Pmd)));
+    assert_eq!(entry(&page(true, false)), Entry::Here(Some(PageSize::Huge)));
     assert_eq!(entry(&page(true, true)), Entry::Elsewhere);
     assert_eq!(entry(&page(false, false)), Entry::Absent);
     let mut lost = page(false, false);
@@ -487,6 +487,6 @@ fn who_has_a_private_copy_has_it_where_the_file_was_mapped() {
     let facts = of_page(&said, None, &beside);
     assert_eq!(facts.ram, Some(Ram::PrivateCopy));
     let page = facts.victims[0].pages[0];
-    assert_eq!(page.entry, Entry::Here(Some(EntrySize::Pte)));
+    assert_eq!(page.entry, Entry::Here(Some(PageSize::Base)));
     assert_eq!(page.file, place);
 }

@@ -9,7 +9,7 @@ use guest_agent::address::{DeviceOffset, FileOffset, FsOffset, GuestPhysical, PA
 use guest_agent::call::{BadRange, SpaceOwner, SpaceRecord};
 use guest_agent::victim::KillPolicy;
 use serde::{Deserialize, Serialize};
-use testcases::Mechanism;
+use testcases::{Mechanism, PageSize};
 
 /// One memory error in one page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +69,7 @@ pub enum Region {
         /// The page's first byte, counted from the device's.
         at: FsOffset,
         /// By which pages it is mapped: what its driver gives a fault, and how its struct pages hang together.
-        page: EntrySize,
+        page: PageSize,
     },
     /// The namespace's own pages: its superblock, the struct pages of `-M dev`.
     Reserved,
@@ -333,44 +333,18 @@ pub enum Entry {
     /// (`mm/rmap.c:try_to_unmap_one` leaves a `SWP_HWPOISON` entry; `mm/memory.c:do_swap_page` raises VM_FAULT_HWPOISON for it).
     Poisoned,
     /// Present, and leads to the very page that goes bad.
-    Here(Option<EntrySize>),
+    Here(Option<PageSize>),
     /// Present, and leads to another page: a private copy, the page cache of a file that is not DAX.
     Elsewhere,
 }
 
 impl Entry {
     /// How large it is; `None` when it does not lead to the page, or that is not known.
-    pub const fn size(self) -> Option<EntrySize> {
+    pub const fn size(self) -> Option<PageSize> {
         match self {
             Self::Here(size) => size,
             Self::Absent | Self::Poisoned | Self::Elsewhere => None,
         }
-    }
-}
-
-/// What one page-table entry maps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum EntrySize {
-    /// A PTE.
-    #[serde(rename = "4KiB")]
-    Pte,
-    /// A PMD.
-    #[serde(rename = "2MiB")]
-    Pmd,
-}
-
-impl EntrySize {
-    /// `PAGE_SHIFT` or `PMD_SHIFT`: what `si_addr_lsb` says of it.
-    pub const fn shift(self) -> u8 {
-        match self {
-            Self::Pte => 12,
-            Self::Pmd => 21,
-        }
-    }
-
-    /// Bytes.
-    pub const fn bytes(self) -> u64 {
-        1 << self.shift()
     }
 }
 

@@ -2,8 +2,7 @@
 //! Who is collected, what each is told, and whose page-table entries are gone afterwards.
 
 use super::facts::{
-    Disposition, Entry, EntrySize, Facts, FilePlace, Injection, MappedPage, ThreadFacts, ThreadOf,
-    VictimFacts,
+    Disposition, Entry, Facts, FilePlace, Injection, MappedPage, ThreadFacts, ThreadOf, VictimFacts,
 };
 use super::prediction::{EntryAfter, ExpectedSignal, Fate, Ground, Part, SignalCode, SignalPlace, Told};
 use super::reasons;
@@ -13,7 +12,7 @@ use super::situation::{Delivery, Sent, Urgency, Wish};
 use guest_agent::victim::KillPolicy;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
-use testcases::{BusCode, KernelVersion, Mechanism, Severity};
+use testcases::{BusCode, KernelVersion, Mechanism, PageSize, Severity};
 
 /// Since when a read fault on a shared block takes the entries of others for the same file away: the DAX entry is
 /// replaced, because shared pages are counted (`fs/dax.c:dax_insert_entry`).
@@ -45,7 +44,7 @@ pub(super) enum Address {
     /// Where it is, but only as exactly as `si_addr_lsb` says.
     AsLsbSays,
     /// Where the page of this size begins that it is a part of: struct pages of that order are found by their head.
-    StartOf(EntrySize),
+    StartOf(PageSize),
 }
 
 impl Reach {
@@ -366,8 +365,8 @@ impl<'a> Hit<'a> {
             let at = page.address;
             let how = match page.entry {
                 Entry::Here(_) if self.is_of_copy() => format!("the copy present at {at:#x} ({wish})"),
-                Entry::Here(Some(EntrySize::Pte)) => format!("the page present at {at:#x} (4 KiB, {wish})"),
-                Entry::Here(Some(EntrySize::Pmd)) => format!("the page present at {at:#x} (2 MiB, {wish})"),
+                Entry::Here(Some(PageSize::Base)) => format!("the page present at {at:#x} (4 KiB, {wish})"),
+                Entry::Here(Some(PageSize::Huge)) => format!("the page present at {at:#x} (2 MiB, {wish})"),
                 Entry::Here(None) => format!("the page present at {at:#x} ({wish})"),
                 Entry::Absent if collected => format!("no page-table entry at {at:#x} before ({wish})"),
                 Entry::Absent => format!("no page-table entry at {at:#x} ({wish})"),
@@ -399,13 +398,13 @@ fn place(told: Address, page: &MappedPage) -> SignalPlace {
         map: page.map,
         at: page.at,
         address: page.address,
-        lsb: size.map(EntrySize::shift),
+        lsb: size.map(PageSize::shift),
         exact: true,
     };
     match told {
         Address::Page => exact,
         Address::AsLsbSays => SignalPlace {
-            exact: size == Some(EntrySize::Pte),
+            exact: size == Some(PageSize::Base),
             ..exact
         },
         // Mappings of it begin at multiples of that size, in memory as in the device.

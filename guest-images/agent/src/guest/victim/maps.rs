@@ -9,7 +9,7 @@ use super::super::sys::memory::{How, Mapping};
 use super::{Access, Touch};
 use guest_agent::address::{FileOffset, MappingOffset};
 use guest_agent::call::FileStatus;
-use guest_agent::victim::{Mapped, MappingSpec, Reply, Sharing, Spot};
+use guest_agent::victim::{Mapped, MappingKind, MappingSpec, Reply, Spot};
 use std::fs::OpenOptions;
 use std::os::fd::AsFd;
 
@@ -148,7 +148,7 @@ fn map(spec: &MappingSpec) -> Tried<Map> {
     let path = &spec.path;
     let file = OpenOptions::new()
         .read(true)
-        .write(spec.writable && spec.sharing != Sharing::Private)
+        .write(spec.writable && spec.kind != MappingKind::Private)
         .open(path)
         .of("open", path)?;
     let status = file::status_of(file.as_fd()).of("statx", path)?;
@@ -156,10 +156,10 @@ fn map(spec: &MappingSpec) -> Tried<Map> {
         .length
         .unwrap_or_else(|| status.size.saturating_sub(spec.offset.0));
     let how = How {
-        flags: match spec.sharing {
-            Sharing::Shared => libc::MAP_SHARED,
-            Sharing::Sync => libc::MAP_SHARED_VALIDATE | libc::MAP_SYNC,
-            Sharing::Private => libc::MAP_PRIVATE,
+        flags: match spec.kind {
+            MappingKind::Shared => libc::MAP_SHARED,
+            MappingKind::Sync => libc::MAP_SHARED_VALIDATE | libc::MAP_SYNC,
+            MappingKind::Private => libc::MAP_PRIVATE,
         },
         writable: spec.writable,
         huge: spec.huge,

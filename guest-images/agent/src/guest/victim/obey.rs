@@ -9,7 +9,7 @@ use super::super::sys::memory;
 use super::super::sys::process::{self, Forked};
 use super::{Disposition, Victim};
 use guest_agent::call::Failure;
-use guest_agent::victim::{Advice, Order, Reply};
+use guest_agent::victim::{Order, Reply};
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -55,8 +55,7 @@ impl Victim {
             },
             Order::Advise { advice, at, length } => {
                 let (address, length) = or_reply!(self.maps.range(at, length));
-                let number = number_of(advice);
-                done(memory::advise(address, length, number).of("madvise", advice))?
+                done(memory::advise(address, length, advice.number()).of("madvise", advice))?
             }
             Order::Unmap { mapping } => done(or_reply!(self.maps.unmap(mapping)))?,
             Order::SetPolicy { thread: None, policy } => {
@@ -178,15 +177,33 @@ fn moved(tried: Tried<u64>) -> Result<Reply, Failure> {
     }
 }
 
-const fn number_of(advice: Advice) -> libc::c_int {
-    match advice {
-        Advice::HwPoison => libc::MADV_HWPOISON,
-        Advice::SoftOffline => libc::MADV_SOFT_OFFLINE,
-        Advice::DontNeed => libc::MADV_DONTNEED,
-        Advice::PopulateRead => libc::MADV_POPULATE_READ,
-        Advice::PopulateWrite => libc::MADV_POPULATE_WRITE,
-        Advice::HugePage => libc::MADV_HUGEPAGE,
-        Advice::NoHugePage => libc::MADV_NOHUGEPAGE,
-        Advice::Number(number) => number,
+#[cfg(test)]
+mod tests {
+    use guest_agent::victim::Madvise;
+    use words::{Advice, MadviseError};
+
+    #[test]
+    fn the_words_have_the_numbers_of_the_c_library() {
+        let advice = [
+            (Advice::Dontneed, libc::MADV_DONTNEED),
+            (Advice::Willneed, libc::MADV_WILLNEED),
+            (Advice::PopulateRead, libc::MADV_POPULATE_READ),
+            (Advice::PopulateWrite, libc::MADV_POPULATE_WRITE),
+            (Advice::Dontfork, libc::MADV_DONTFORK),
+            (Advice::Hugepage, libc::MADV_HUGEPAGE),
+            (Advice::Nohugepage, libc::MADV_NOHUGEPAGE),
+            (Advice::Cold, libc::MADV_COLD),
+            (Advice::Pageout, libc::MADV_PAGEOUT),
+            (Advice::Remove, libc::MADV_REMOVE),
+        ];
+        let errors = [
+            (MadviseError::Hwpoison, libc::MADV_HWPOISON),
+            (MadviseError::SoftOffline, libc::MADV_SOFT_OFFLINE),
+        ];
+        let advice = advice.map(|(advice, number)| (Madvise::Advice(advice), number));
+        let errors = errors.map(|(error, number)| (Madvise::Error(error), number));
+        for (told, number) in advice.into_iter().chain(errors) {
+            assert_eq!(told.number(), number, "{told}");
+        }
     }
 }

@@ -193,7 +193,7 @@ pub(super) fn early(name: &str, pid: i32, inode: Option<u64>) -> facts::VictimFa
             offset: FileOffset(4096),
         },
         private: false,
-        entry: facts::Entry::Here(Some(facts::EntrySize::Pte)),
+        entry: facts::Entry::Here(Some(testcases::PageSize::Base)),
     });
     facts::VictimFacts {
         name: name.to_owned(),

@@ -3,9 +3,10 @@
 
 use super::world::{A, HERE, HERE_2M, World, already_bad, default, device, early, late, main_of, page};
 use super::{ALL, Row, row};
-use crate::oracle::facts::{Entry, EntrySize, MappedPage, ThreadOf};
+use crate::oracle::facts::{Entry, MappedPage, ThreadOf};
 use testcases::MadviseError::Hwpoison;
 use testcases::Mechanism::{MachineCheck, Madvise};
+use testcases::PageSize;
 use testcases::Severity::{ActionOptional, ActionRequired};
 
 const RECOVERED: &str =
@@ -33,7 +34,7 @@ fn at_second(victim: &str) -> ThreadOf {
 
 /// A device with pages of 2 MiB, one of which was faulted in by somebody.
 fn mapped() -> World {
-    device(EntrySize::Pmd, Some(true))
+    device(PageSize::Huge, Some(true))
 }
 
 pub(super) fn rows() -> Vec<Row> {
@@ -83,7 +84,7 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         row(
             "character device: madvise faults in what is bad, too",
-            device(EntrySize::Pmd, None)
+            device(PageSize::Huge, None)
                 .by((Madvise(Hwpoison), at_second("alice")))
                 .with(already_bad)
                 .victims([default("alice", [second(Entry::Absent)])]),
@@ -93,14 +94,14 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         row(
             "character device: pages of 4 KiB",
-            device(EntrySize::Pte, Some(true)).victims([early("alice", [page(A, HERE)])]),
+            device(PageSize::Base, Some(true)).victims([early("alice", [page(A, HERE)])]),
             ALL,
             "alice: AO, gone: alice",
             RECOVERED,
         ),
         row(
             "character device: nobody ever touched it",
-            device(EntrySize::Pmd, Some(false)).victims([early("alice", [])]),
+            device(PageSize::Huge, Some(false)).victims([early("alice", [])]),
             ALL,
             "alice: -",
             BUSY,
@@ -114,7 +115,7 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         row(
             "character device: perhaps touched once",
-            device(EntrySize::Pmd, None).victims([early("alice", [second(Entry::Absent)])]),
+            device(PageSize::Huge, None).victims([early("alice", [second(Entry::Absent)])]),
             ALL,
             "alice: -",
             "injector ?, notify never, unmounted, badblocks same, event ?, corrupted ?",

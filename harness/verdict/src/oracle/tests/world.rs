@@ -2,9 +2,9 @@
 //! Small worlds to predict about.
 
 use crate::oracle::facts::{
-    Disposition, Entry, EntrySize, Facts, FilePlace, Filesystem, Injection, InodeFacts, InodeKind,
-    MAIN_THREAD, MappedPage, MountState, Mounted, OwnerFacts, Page, Region, Settings, Stack, ThreadFacts,
-    ThreadOf, VictimFacts,
+    Disposition, Entry, Facts, FilePlace, Filesystem, Injection, InodeFacts, InodeKind, MAIN_THREAD,
+    MappedPage, MountState, Mounted, OwnerFacts, Page, Region, Settings, Stack, ThreadFacts, ThreadOf,
+    VictimFacts,
 };
 use guest_agent::address::{DeviceOffset, FileOffset, FsOffset, GuestPhysical};
 use guest_agent::call::{BadRange, SpaceOwner, SpaceRecord};
@@ -12,6 +12,7 @@ use guest_agent::victim::KillPolicy;
 use testcases::DebugfsFile::CorruptPfn;
 use testcases::MadviseError::Hwpoison;
 use testcases::Mechanism::{self, Debugfs, MachineCheck, Madvise};
+use testcases::PageSize;
 use testcases::Severity::ActionRequired;
 
 /// The page that is hit lies here on the pmem device.
@@ -71,7 +72,7 @@ pub(super) fn world(owners: impl IntoIterator<Item = OwnerFacts>) -> World {
 }
 
 /// A character device with pages of this size, one of which was faulted in by somebody, or not; an error by corrupt-pfn.
-pub(super) fn device(page: EntrySize, faulted: Option<bool>) -> World {
+pub(super) fn device(page: PageSize, faulted: Option<bool>) -> World {
     let owner = OwnerFacts {
         faulted,
         ..file_that(A, |inode| inode.kind = Some(InodeKind::Character))
@@ -232,8 +233,8 @@ pub(super) fn page_in(map: usize, inode: u64, entry: Entry) -> MappedPage {
     }
 }
 
-pub(super) const HERE: Entry = Entry::Here(Some(EntrySize::Pte));
-pub(super) const HERE_2M: Entry = Entry::Here(Some(EntrySize::Pmd));
+pub(super) const HERE: Entry = Entry::Here(Some(PageSize::Base));
+pub(super) const HERE_2M: Entry = Entry::Here(Some(PageSize::Huge));
 
 /// A victim with one thread and a handler.
 pub(super) fn victim(

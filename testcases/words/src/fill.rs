@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What files are filled with, and checksums of what is in them.
+//! What files are filled with.
 
-use std::borrow::Cow;
 use std::fmt;
-use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Unexpected};
 use serde::ser::{Serialize, Serializer};
 
-use super::scalar::{self, FromScalar};
+use crate::scalar::{self, FromScalar};
 
 /// The size of a page, which is the unit of `counting`.
 const PAGE: u64 = 4096;
@@ -77,83 +74,44 @@ impl Serialize for Fill {
     }
 }
 
-impl JsonSchema for Fill {
-    fn schema_name() -> Cow<'static, str> {
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Fill {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
         "Fill".into()
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
             "description": "A byte, such as `0x5a`, or `counting`: each 4 KiB page of the file has a byte of its own.",
             "anyOf": [{ "type": "integer", "minimum": 0, "maximum": 255 }, { "const": "counting" }],
         })
     }
 }
 
-/// A SHA-256 checksum.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Sha256(pub [u8; 32]);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The text is no checksum.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no SHA-256 checksum: write its 64 hexadecimal digits, as sha256sum(1) prints them")]
-pub struct Sha256Error(String);
+    #[test]
+    fn counting_pages_are_told_apart() {
+        let page = |index: u64| Fill::Counting.byte_at(index * PAGE + 17);
+        assert_eq!([page(0), page(1), page(7)], [11, 48, 14]);
+        let different: std::collections::BTreeSet<u8> = (0..256).map(page).collect();
+        assert_eq!(different.len(), 256);
+        assert_eq!(Fill::Byte(0x5a).byte_at(u64::MAX), 0x5a);
+    }
 
-impl FromStr for Sha256 {
-    type Err = Sha256Error;
-
-    fn from_str(text: &str) -> Result<Self, Sha256Error> {
-        let error = || Sha256Error(text.to_owned());
-        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(error());
+    #[test]
+    fn what_is_told_is_what_was_meant() {
+        for fill in [Fill::Byte(0), Fill::Byte(0xff), Fill::Counting] {
+            let line = serde_json::to_string(&fill).unwrap();
+            assert_eq!(serde_json::from_str::<Fill>(&line).unwrap(), fill, "{line}");
         }
-        let mut sum = [0; 32];
-        for (index, byte) in sum.iter_mut().enumerate() {
-            let digits = text.get(index * 2..index * 2 + 2).ok_or_else(error)?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| error())?;
-        }
-        Ok(Self(sum))
-    }
-}
-
-impl fmt::Display for Sha256 {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Sha256 {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Sha256({self})")
-    }
-}
-
-impl FromScalar for Sha256 {
-    const EXPECTING: &'static str = "the 64 hexadecimal digits of a checksum";
-
-    fn from_text<E: de::Error>(text: &str) -> Result<Self, E> {
-        text.parse().map_err(E::custom)
-    }
-}
-
-impl<'de> Deserialize<'de> for Sha256 {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        scalar::deserialize(deserializer)
-    }
-}
-
-impl Serialize for Sha256 {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl JsonSchema for Sha256 {
-    fn schema_name() -> Cow<'static, str> {
-        "Sha256".into()
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[0-9a-fA-F]{64}$" })
+    #[test]
+    fn it_is_shown_as_a_case_writes_it() {
+        let shown = [Fill::Byte(5), Fill::Counting].map(|fill| fill.to_string());
+        assert_eq!(shown, ["0x05", "counting"]);
     }
 }
