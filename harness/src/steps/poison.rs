@@ -77,11 +77,11 @@ impl Scene<'_> {
     /// One error in one page, with the facts from before and what is seen after.
     async fn hit(&mut self, by: Mechanism, page: Page, victim: Option<&ByVictim>) -> Result<Hit, Trouble> {
         let before_spin = victim.and_then(|victim| self.told(&victim.name));
-        let spinner = match (by, victim) {
-            (Mechanism::MachineCheck(Severity::ActionRequired), Some(victim)) => {
+        let spinner = match victim {
+            Some(victim) if by == Mechanism::MachineCheck(Severity::ActionRequired) => {
                 Some(self.spin(victim).await?)
             }
-            _ => None,
+            Some(_) | None => None,
         };
         let thread = victim.map(|by| ThreadOf {
             victim: by.name.clone(),
@@ -107,8 +107,16 @@ impl Scene<'_> {
         });
         let done = match (&spinner, victim, by) {
             (Some(spinner), ..) => self.consume(spinner, page, before_spin).await?,
-            (None, Some(victim), Mechanism::Madvise(advice)) => self.madvise(victim, advice).await?,
-            _ => self.injector().inject(by, page).await?.ok_or_else(|| {
+            (None, Some(victim), Mechanism::Madvise(error)) => self.madvise(victim, error).await?,
+            (
+                None,
+                Some(_) | None,
+                Mechanism::MachineCheck(_)
+                | Mechanism::Madvise(_)
+                | Mechanism::Debugfs(_)
+                | Mechanism::Sysfs(_)
+                | Mechanism::MceInject(_),
+            ) => self.injector().inject(by, page).await?.ok_or_else(|| {
                 Trouble::NotThere(format!(
                     "{} has nothing to hit at {}",
                     mechanism(by),

@@ -8,7 +8,7 @@ use super::victims::Victim;
 use crate::diagnostic::Diagnostic;
 use crate::model::{
     BadRange, BusCode, Contents, DataAccess, DeadlySignal, Disposition, FieldValue, FilesystemState, Lines,
-    Mechanism, Operation, Outcome, SignalExpectation, StateExpectation, TraceExpectation, TracedEvent,
+    Operation, Outcome, SignalExpectation, StateExpectation, TraceExpectation, TracedEvent,
 };
 use crate::suggest;
 use crate::syntax::{Kind, Node, Scalar};
@@ -24,7 +24,8 @@ impl Walk<'_> {
         self.fates(state, node);
         self.signalled(state, node);
         self.presence(state, node);
-        if let (Some(_), Some((Mechanism::MachineCheck(_), injected))) = (state.injector, &self.injected) {
+        let without_injector = self.injected.as_ref().filter(|(by, _)| !by.has_injector());
+        if let (Some(_), Some((_, injected))) = (state.injector, without_injector) {
             self.found.push(
                 Diagnostic::new("a machine check has no writer that could get an error")
                     .at(node.key("injector"), "nobody to ask")

@@ -46,20 +46,16 @@ pub(super) fn injection(
     let by = by.or(inject.mce_inject.map(Mechanism::MceInject));
     let at = target(inject.at, node.at("at"), found);
     let (way, by, at) = (way?, by?, at?);
-    if by.needs_victim() && at.victim().is_none() {
-        let who = match by {
-            Mechanism::MachineCheck(_) => "an error that is consumed needs a process that consumes it",
-            _ => "madvise(2) is a process's own call, on its own memory",
-        };
+    if let Some(why) = by.why_victim().filter(|_| at.victim().is_none()) {
         found.push(
-            Diagnostic::new(who)
+            Diagnostic::new(why)
                 .at(node.at("at").handle.clone(), "nobody's page")
                 .see(node.at(way).handle.clone(), "because of this")
                 .help("name whose page it is: `at: { victim: alice, offset: 4KiB }`"),
         );
     }
-    if let (Mechanism::MachineCheck(Severity::ActionRequired), Target::Victim { length: Some(_), .. }) =
-        (by, &at)
+    if by == Mechanism::MachineCheck(Severity::ActionRequired)
+        && matches!(at, Target::Victim { length: Some(_), .. })
     {
         found.push(
             Diagnostic::new("a processor consumes one error at a time")
@@ -67,7 +63,7 @@ pub(super) fn injection(
                 .help("take `length` away, and inject again for the next page"),
         );
     }
-    if let (Mechanism::Sysfs(SysfsFile::Badblocks), Target::Pfn(_)) = (by, &at) {
+    if by == Mechanism::Sysfs(SysfsFile::Badblocks) && matches!(at, Target::Pfn(_)) {
         found.push(
             Diagnostic::new("bad blocks are places of a device, not of memory")
                 .at(node.at("at").key("pfn"), "a page frame")

@@ -42,15 +42,29 @@ pub enum Mechanism {
 impl Mechanism {
     /// Whether some process in the guest makes a call that injects, and so gets an answer.
     pub const fn has_injector(self) -> bool {
-        !matches!(self, Self::MachineCheck(_))
+        match self {
+            Self::MachineCheck(_) => false,
+            Self::Madvise(_) | Self::Debugfs(_) | Self::Sysfs(_) | Self::MceInject(_) => true,
+        }
     }
 
     /// Whether it needs a victim's page for its target.
     pub const fn needs_victim(self) -> bool {
-        matches!(
-            self,
-            Self::Madvise(_) | Self::MachineCheck(Severity::ActionRequired)
-        )
+        self.why_victim().is_some()
+    }
+
+    /// Why it needs a victim's page for its target; `None` where it needs none.
+    pub(crate) const fn why_victim(self) -> Option<&'static str> {
+        match self {
+            Self::Madvise(_) => Some("madvise(2) is a process's own call, on its own memory"),
+            Self::MachineCheck(Severity::ActionRequired) => {
+                Some("an error that is consumed needs a process that consumes it")
+            }
+            Self::MachineCheck(Severity::ActionOptional)
+            | Self::Debugfs(_)
+            | Self::Sysfs(_)
+            | Self::MceInject(_) => None,
+        }
     }
 }
 

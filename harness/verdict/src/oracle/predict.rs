@@ -363,7 +363,13 @@ impl<'a> Oracle<'a> {
         // As much as the machine check says, in whole sectors (drivers/acpi/nfit/mce.c, drivers/nvdimm/badrange.c).
         let length = match self.injection.by {
             Mechanism::MceInject(MceInject::CacheLine) => SECTOR,
-            _ => PAGE_SIZE,
+            Mechanism::MceInject(
+                MceInject::Software | MceInject::Corrected | MceInject::UnusableAddress | MceInject::Bus,
+            )
+            | Mechanism::MachineCheck(_)
+            | Mechanism::Madvise(_)
+            | Mechanism::Debugfs(_)
+            | Mechanism::Sysfs(_) => PAGE_SIZE,
         };
         let added = self
             .page()

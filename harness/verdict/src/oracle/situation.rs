@@ -35,7 +35,13 @@ pub struct Way {
 impl Way {
     /// madvise(2), which faults the page in.
     pub(super) const fn is_madvise(&self) -> bool {
-        matches!(self.by, Mechanism::Madvise(_))
+        match self.by {
+            Mechanism::Madvise(_) => true,
+            Mechanism::MachineCheck(_)
+            | Mechanism::Debugfs(_)
+            | Mechanism::Sysfs(_)
+            | Mechanism::MceInject(_) => false,
+        }
     }
 
     /// An error that NFIT's notifier takes for one of its memory (drivers/acpi/nfit/mce.c, nfit_handle_mce): a machine check, or

@@ -51,9 +51,11 @@ pub(super) fn unseeable(case: &Case, blind: &Blind) -> Option<String> {
 
 /// A machine check of which nothing in this guest shows when the kernel has finished with it.
 fn unfinishable(action: &Action, blind: &Blind) -> bool {
-    let by_machine_check =
-        |by: &Mechanism| matches!(by, Mechanism::MachineCheck(_) | Mechanism::MceInject(_));
-    matches!(action, Action::Inject(injection) if by_machine_check(&injection.by)) && blind.handled.is_some()
+    let by_machine_check = |by: Mechanism| match by {
+        Mechanism::MachineCheck(_) | Mechanism::MceInject(_) => true,
+        Mechanism::Madvise(_) | Mechanism::Debugfs(_) | Mechanism::Sysfs(_) => false,
+    };
+    matches!(action, Action::Inject(injection) if by_machine_check(injection.by)) && blind.handled.is_some()
 }
 
 /// That a step ended so.
