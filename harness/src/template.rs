@@ -18,7 +18,7 @@ use guest_images::qemu::Qemu;
 use machine::guest::agent::CallError;
 use machine::guest::{Death, Guest};
 use machine::qemu::{Machine, Mebibytes, MemoryDevice};
-use machine::snapshot::{Key, Recipe, Template as Kept, Unmade, Workshop};
+use machine::snapshot::{Key, MakeError, Recipe, Snapshot, Workshop};
 use serde::Serialize;
 use std::time::Duration;
 use testcases::{Ground, Log, Template};
@@ -78,16 +78,16 @@ impl TemplateError {
 /// The templates that lead to a case's, each made out of the one before it.
 pub struct Chain {
     /// Booted and observed.
-    pub booted: Kept,
+    pub booted: Snapshot,
     /// With namespaces: in fsdax mode, or in devdax mode if that was wanted.
-    pub namespaces: Kept,
+    pub namespaces: Snapshot,
     /// With the filesystem that was wanted; none if none was.
-    pub xfs: Option<Kept>,
+    pub xfs: Option<Snapshot>,
 }
 
 impl Chain {
     /// The one that cases are cloned from.
-    pub fn last(self) -> Kept {
+    pub fn last(self) -> Snapshot {
         self.xfs.unwrap_or(self.namespaces)
     }
 }
@@ -145,9 +145,9 @@ pub async fn keep(
     workshop: &Workshop<'_>,
     machine: &Machine,
     wanted: &Template,
-) -> Result<Chain, Unmade<TemplateError>> {
+) -> Result<Chain, MakeError<TemplateError>> {
     match keep_once(workshop, machine, wanted, Complaints::Refused).await {
-        Err(Unmade::Steps(error @ TemplateError::Complained(_))) => {
+        Err(MakeError::Setup(error @ TemplateError::Complained(_))) => {
             (workshop.note)(&format!("{error}; it is made once more"));
             keep_once(workshop, machine, wanted, Complaints::Kept).await
         }
@@ -160,15 +160,15 @@ async fn keep_once(
     machine: &Machine,
     wanted: &Template,
     complaints: Complaints,
-) -> Result<Chain, Unmade<TemplateError>> {
+) -> Result<Chain, MakeError<TemplateError>> {
     let work = Work::of(machine, wanted);
-    let steps = work.observing.steps().map_err(Unmade::Steps)?;
+    let steps = work.observing.steps().map_err(MakeError::Setup)?;
     let booted = workshop
         .booted(BOOTED, machine, &steps, async |guest: &Guest| {
             done(guest, work.observing.start(guest).await, complaints).await
         })
         .await?;
-    let steps = steps_with_facts(&work.namespaces).map_err(Unmade::Steps)?;
+    let steps = steps_with_facts(&work.namespaces).map_err(MakeError::Setup)?;
     let namespaces = workshop
         .after(name_of(wanted), &booted, &steps, async |guest: &Guest| {
             let made = work.namespaces.make(&guest.agent, &machine.devices).await;
@@ -177,8 +177,8 @@ async fn keep_once(
         .await?;
     let xfs = match &work.filesystem {
         Some(filesystem) => {
-            let below = stack(&namespaces).map_err(Unmade::Steps)?;
-            let steps = steps_with_facts(filesystem).map_err(Unmade::Steps)?;
+            let below = stack(&namespaces).map_err(MakeError::Setup)?;
+            let steps = steps_with_facts(filesystem).map_err(MakeError::Setup)?;
             let make = async |guest: &Guest| {
                 let made = filesystem.make(&guest.agent, below.pmems()).await;
                 done(guest, made.map_err(TemplateError::from), complaints).await
@@ -195,7 +195,7 @@ async fn keep_once(
 }
 
 /// The devices of a template from [`Chain::namespaces`] on, and of every clone of it.
-pub fn stack(template: &Kept) -> Result<Stack, TemplateError> {
+pub fn stack(template: &Snapshot) -> Result<Stack, TemplateError> {
     template.facts().map_err(|source| TemplateError::Facts {
         template: template.name().to_owned(),
         source,
@@ -227,7 +227,7 @@ pub async fn bring(guest: &Guest, machine: &Machine, wanted: &Template) -> Resul
         })
     };
     let brought = brought.await;
-    told(guest, brought).await
+    with_death(guest, brought).await
 }
 
 /// All that is done to a booted guest for a template. It is written down for the key and carried out as it stands.
@@ -281,7 +281,7 @@ async fn done<T: Serialize>(
     brought: Result<T, TemplateError>,
     complaints: Complaints,
 ) -> Result<serde_json::Value, TemplateError> {
-    let learnt = told(guest, brought).await?;
+    let learnt = with_death(guest, brought).await?;
     if complaints == Complaints::Refused
         && let Some(complaint) = complaint(guest).await?
     {
@@ -300,8 +300,8 @@ async fn complaint(guest: &Guest) -> Result<Option<String>, TemplateError> {
     Ok(splat::find(lines).into_iter().next().map(|splat| splat.title))
 }
 
-/// A failure is told with the guest's death, if it died of it.
-async fn told<T>(guest: &Guest, brought: Result<T, TemplateError>) -> Result<T, TemplateError> {
+/// Adds to a failure how the guest ended, if it has.
+async fn with_death<T>(guest: &Guest, brought: Result<T, TemplateError>) -> Result<T, TemplateError> {
     match brought {
         Err(error) if !error.is_lack() => Err(match guest.ended(true).await {
             Some(how) => TemplateError::Died {

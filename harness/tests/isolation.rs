@@ -16,7 +16,7 @@ use guest_agent::victim::Ended;
 use harness::nvdimm::{self, Dax};
 use harness::template::stack;
 use machine::guest::{Death, Guest};
-use machine::snapshot::{Store, Template};
+use machine::snapshot::{Snapshot, Store};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes, Permissions};
@@ -28,7 +28,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The filesystem is mounted with DAX and holds its proof; it can be unmounted and mounted again and still does.
-async fn assert_sound(guest: &Guest, template: &Template) {
+async fn assert_sound(guest: &Guest, template: &Snapshot) {
     let stack = stack(template).unwrap();
     for round in 0..2 {
         let call = ReadAt {
@@ -57,7 +57,7 @@ async fn assert_sound(guest: &Guest, template: &Template) {
 }
 
 /// The SHA-256 of each file of a template: of its size, and of every MiB that is not zero with its offset.
-fn hashes(template: &Template) -> BTreeMap<String, String> {
+fn hashes(template: &Snapshot) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir(template.folder()).unwrap() {
         let entry = entry.unwrap();
@@ -255,7 +255,7 @@ async fn a_damaged_template_is_made_again_and_never_trusted() {
     let xfs = bench.chain(&store).await.xfs;
     assert!(xfs.folder().starts_with(place.path()));
     assert_eq!(bench.take_notes(), "", "the copy is as good as the original");
-    let boot_id = |template: &Template| {
+    let boot_id = |template: &Snapshot| {
         let text = fs::read(template.folder().join("manifest.json")).unwrap();
         let manifest: serde_json::Value = serde_json::from_slice(&text).unwrap();
         manifest["boot_id"].clone()

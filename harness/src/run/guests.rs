@@ -9,7 +9,7 @@ use guest_images::with_causes;
 use guest_images::{Image, Progress};
 use machine::guest::{self, BOOT_DEADLINE, Evidence, Guest, Hardware, Mishap};
 use machine::qemu::Machine;
-use machine::snapshot::{self, Store, TemplateError as Unkept, Unmade, Workshop};
+use machine::snapshot::{self, MakeError, SnapshotError, Store, Workshop};
 use reports::Verdict;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -95,9 +95,9 @@ pub(super) struct Guests<'a> {
 #[derive(Clone)]
 enum Made<'a> {
     /// Guests are cloned from it.
-    Kept(&'a Store, Arc<snapshot::Template>),
+    Cached(&'a Store, Arc<snapshot::Snapshot>),
     /// It cannot be kept, so guests are booted; a note has said why.
-    Unkept,
+    NotCacheable,
     /// No guest gets into this state.
     Failed(NoGuest),
 }
@@ -150,8 +150,8 @@ impl<'a> Guests<'a> {
         let template = &case.template;
         match self.template(case).await {
             Made::Failed(why) => Err(why),
-            Made::Unkept => self.booted(template, evidence).await,
-            Made::Kept(store, kept) => {
+            Made::NotCacheable => self.booted(template, evidence).await,
+            Made::Cached(store, kept) => {
                 let note = |text: &str| self.teller.note(text);
                 let stack = template::stack(&kept)?;
                 let guest = self
@@ -191,22 +191,22 @@ impl<'a> Guests<'a> {
     /// What became of the case's template, which is made at most once.
     async fn template(&self, case: &Case) -> Made<'a> {
         let (Isolation::Clone, Some(store)) = (case.isolation, self.store) else {
-            return Made::Unkept;
+            return Made::NotCacheable;
         };
         let cell = {
             let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(made.entry(case.template.clone()).or_default())
         };
-        cell.get_or_init(|| self.told(store, &case.template))
+        cell.get_or_init(|| self.obtain(store, &case.template))
             .await
             .clone()
     }
 
     /// Finds the template, or makes it as a work of its own.
-    async fn told(&self, store: &'a Store, template: &Template) -> Made<'a> {
+    async fn obtain(&self, store: &'a Store, template: &Template) -> Made<'a> {
         let mut cannot_clone = self.making.lock().await;
         if *cannot_clone {
-            return Made::Unkept;
+            return Made::NotCacheable;
         }
         let machine = self.machine(template);
         let there = template::key(self.image, self.qemu, &machine, template).is_ok_and(|key| store.has(&key));
@@ -217,19 +217,19 @@ impl<'a> Guests<'a> {
             );
             self.teller.started("template", &what);
         }
-        let mut made = self.kept(store, template, &mut cannot_clone).await;
+        let mut made = self.make_or_explain(store, template, &mut cannot_clone).await;
         if let Made::Failed(lost) = &made
             && let Some(mishap) = lost.mishap
         {
             self.note_loss(&format!("the template {template}"), mishap, &lost.why);
-            made = self.kept(store, template, &mut cannot_clone).await;
+            made = self.make_or_explain(store, template, &mut cannot_clone).await;
         }
         if !there {
             self.teller.finished(
                 "template",
                 match &made {
-                    Made::Kept(..) => Ok(""),
-                    Made::Unkept => Ok("it cannot be kept"),
+                    Made::Cached(..) => Ok(""),
+                    Made::NotCacheable => Ok("it cannot be kept"),
                     Made::Failed(no_guest) => Err(&no_guest.why),
                 },
             );
@@ -237,15 +237,20 @@ impl<'a> Guests<'a> {
         made
     }
 
-    async fn kept(&self, store: &'a Store, template: &Template, cannot_clone: &mut bool) -> Made<'a> {
+    async fn make_or_explain(
+        &self,
+        store: &'a Store,
+        template: &Template,
+        cannot_clone: &mut bool,
+    ) -> Made<'a> {
         match self.make(store, template).await {
-            Ok(kept) => Made::Kept(store, Arc::new(kept)),
-            Err(Unmade::Steps(error)) => Made::Failed(error.into()),
+            Ok(kept) => Made::Cached(store, Arc::new(kept)),
+            Err(MakeError::Setup(error)) => Made::Failed(error.into()),
             // A guest that cannot be booted for a template cannot be booted for a case either.
-            Err(Unmade::Template(error @ Unkept::Guest { .. })) if !error.is_cannot_clone() => {
+            Err(MakeError::Snapshot(error @ SnapshotError::Guest { .. })) if !error.is_cannot_clone() => {
                 Made::Failed(NoGuest::broken(&error))
             }
-            Err(Unmade::Template(error)) => {
+            Err(MakeError::Snapshot(error)) => {
                 *cannot_clone = error.is_cannot_clone();
                 let why = with_causes(&error);
                 let who = if *cannot_clone {
@@ -256,7 +261,7 @@ impl<'a> Guests<'a> {
                 self.teller.note(format!(
                     "{who} boots a guest of its own, because that cannot be kept: {why}"
                 ));
-                Made::Unkept
+                Made::NotCacheable
             }
         }
     }
@@ -265,7 +270,7 @@ impl<'a> Guests<'a> {
         &self,
         store: &Store,
         wanted: &Template,
-    ) -> Result<snapshot::Template, Unmade<TemplateError>> {
+    ) -> Result<snapshot::Snapshot, MakeError<TemplateError>> {
         let note = |text: &str| self.teller.note(text);
         let machine = self.machine(wanted);
         let chain = template::keep(&self.workshop(store, &note), &machine, wanted).await?;

@@ -36,7 +36,11 @@ impl Scene<'_> {
                 let mut pages = Vec::new();
                 for byte in range(offset.0, length.map(|length| length.0))? {
                     let (device, at) = self.place_of_byte(space.as_ref(), file, FileOffset(byte)).await?;
-                    pages.push(self.memory().of_device(device, at).map_err(Trouble::NotThere)?);
+                    pages.push(
+                        self.memory()
+                            .of_device(device, at)
+                            .map_err(Trouble::NoSuchTarget)?,
+                    );
                 }
                 Ok(pages)
             }
@@ -44,25 +48,24 @@ impl Scene<'_> {
             Target::Device { of, offset, length } => range(offset.0, length.map(|length| length.0))?
                 .map(|byte| self.memory().of_device(device(*of), FsOffset(byte)))
                 .collect::<Result<_, _>>()
-                .map_err(Trouble::NotThere),
+                .map_err(Trouble::NoSuchTarget),
             Target::Pfn(pfn) => {
                 let at = GuestPhysical(pfn.saturating_mul(PAGE_SIZE));
                 Ok(vec![self.memory().of_physical(at)])
             }
             Target::Mark(name) => match self.marks.get(name.as_str()) {
                 Some(page) => Ok(vec![*page]),
-                None => Err(Trouble::NotThere(format!("nothing was marked as {name}"))),
+                None => Err(Trouble::NoSuchTarget(format!("nothing was marked as {name}"))),
             },
             target => {
                 self.require_dax(None, true).await?;
                 let wanted = self.wanted(target).await?;
-                let space = self
-                    .space()
-                    .await?
-                    .ok_or_else(|| Trouble::NotThere("nothing that could be hit is mounted".to_owned()))?;
-                let at = choose(&space, wanted).map_err(Trouble::NotThere)?;
+                let space = self.space().await?.ok_or_else(|| {
+                    Trouble::NoSuchTarget("nothing that could be hit is mounted".to_owned())
+                })?;
+                let at = choose(&space, wanted).map_err(Trouble::NoSuchTarget)?;
                 let page = self.memory().of_device(Device::Data, at);
-                Ok(vec![page.map_err(Trouble::NotThere)?])
+                Ok(vec![page.map_err(Trouble::NoSuchTarget)?])
             }
         }
     }
@@ -104,7 +107,7 @@ impl Scene<'_> {
         match self.call(SpaceMap { at }).await? {
             Answer::Done(space) => Ok(Some(space)),
             Answer::Refused(refusal) if refusal.errno == SHUT_DOWN => Ok(None),
-            Answer::Refused(refusal) if refusal.errno == WOULD_WAIT => Err(Trouble::NotThere(
+            Answer::Refused(refusal) if refusal.errno == WOULD_WAIT => Err(Trouble::NoSuchTarget(
                 "who owns which block cannot be asked while the device below the filesystem is suspended"
                     .to_owned(),
             )),
@@ -116,9 +119,9 @@ impl Scene<'_> {
     pub(super) async fn mark(&mut self, mark: &MarkSpec) -> Result<StepEvidence, Trouble> {
         self.learn_inodes().await?;
         let pages = self.aim(&mark.at).await?;
-        let page = pages
-            .first()
-            .ok_or_else(|| Trouble::NotThere(format!("nothing is there to be marked as {}", mark.name)))?;
+        let page = pages.first().ok_or_else(|| {
+            Trouble::NoSuchTarget(format!("nothing is there to be marked as {}", mark.name))
+        })?;
         self.marks.insert(mark.name.as_str().to_owned(), *page);
         Ok(StepEvidence::Done)
     }
@@ -128,7 +131,7 @@ impl Scene<'_> {
         let device = self.stack.device().to_owned();
         match self.call(AskQuota { device }).await? {
             Answer::Done(inodes) => inodes.user.ok_or_else(|| {
-                Trouble::NotThere("the filesystem keeps no user quota: mount it with `uquota`".to_owned())
+                Trouble::NoSuchTarget("the filesystem keeps no user quota: mount it with `uquota`".to_owned())
             }),
             Answer::Refused(refusal) => Err(Trouble::Refused(refusal)),
         }
@@ -198,13 +201,13 @@ impl Scene<'_> {
                 }
             }
             None if state.ended.is_none() => {
-                return Err(Trouble::NotThere(format!(
+                return Err(Trouble::NoSuchTarget(format!(
                     "{name} has nothing mapped at {place}: her mapping ends before it, or she has given it up"
                 )));
             }
             None => {}
         }
-        let not_there = || Trouble::NotThere(format!("{name} has nothing mapped at {place}"));
+        let not_there = || Trouble::NoSuchTarget(format!("{name} has nothing mapped at {place}"));
         let victim = self.victims.get(name).ok_or_else(not_there)?;
         let index = usize::try_from(place.map).unwrap_or(usize::MAX);
         let spec = victim.spec.maps.get(index).ok_or_else(not_there)?;
@@ -215,15 +218,15 @@ impl Scene<'_> {
                 self.place_of_byte(space.as_ref(), &file, FileOffset(byte))
                     .await
                     .map_err(|trouble| match trouble {
-                        Trouble::NotThere(why) => {
-                            Trouble::NotThere(format!("{name} has no page present at {place}, and {why}"))
+                        Trouble::NoSuchTarget(why) => {
+                            Trouble::NoSuchTarget(format!("{name} has no page present at {place}, and {why}"))
                         }
                         other => other,
                     })?
             }
             Mapped::Device(CharacterDevice::Dax) => (Device::Data, FsOffset(byte)),
         };
-        self.memory().of_device(device, at).map_err(Trouble::NotThere)
+        self.memory().of_device(device, at).map_err(Trouble::NoSuchTarget)
     }
 
     pub(super) fn memory(&self) -> Memory<'_> {
@@ -242,7 +245,7 @@ impl Scene<'_> {
     /// A file that is not on the filesystem under test.
     pub(super) fn lies_elsewhere(&self, what: impl fmt::Display) -> Trouble {
         let device = self.stack.device();
-        Trouble::NotThere(format!(
+        Trouble::NoSuchTarget(format!(
             "{what} lies on another filesystem than the one under test, which is on {device}"
         ))
     }
@@ -253,7 +256,7 @@ impl Scene<'_> {
         let mount = self.mount_state().await?;
         if mount.whereabouts != Whereabouts::Here {
             let seen = describe_filesystem(&self.filesystem_of(&mount).await?);
-            return Err(Trouble::NotThere(format!(
+            return Err(Trouble::NoSuchTarget(format!(
                 "a place in the filesystem under test, and that is {seen}"
             )));
         }
@@ -279,11 +282,11 @@ impl Scene<'_> {
         let options = &self.mounting.options;
         match (dax, wanted) {
             (Dax::Proved, true) | (Dax::Absent, false) => Ok(()),
-            (Dax::Absent, true) => Err(Trouble::Impossible(format!(
+            (Dax::Absent, true) => Err(Trouble::Untestable(format!(
                 "{what} is not DAX (statx shows no STATX_ATTR_DAX; mount options: {options}): a memory error there would hit \
                  the page cache"
             ))),
-            (Dax::Proved, false) => Err(Trouble::Impossible(format!(
+            (Dax::Proved, false) => Err(Trouble::Untestable(format!(
                 "{what} is DAX (statx shows STATX_ATTR_DAX; mount options: {options}), and the case wants it not to be"
             ))),
         }

@@ -117,7 +117,7 @@ pub(super) fn has_its_programs(tried: &Tried, expected: Option<&Outcome>) -> Res
     let is_expected =
         matches!(expected, Some(Outcome::Exits { status: expected, .. }) if i32::from(*expected) == *status);
     match missing_program(output) {
-        Some(said) if *status != 0 && !is_expected => Err(Trouble::NotThere(format!(
+        Some(said) if *status != 0 && !is_expected => Err(Trouble::NoSuchTarget(format!(
             "a program that the guest does not have (it said: {said})"
         ))),
         _ => Ok(()),
@@ -182,7 +182,7 @@ mod tests {
         });
         matches!(
             has_its_programs(tried, expected.as_ref()),
-            Err(Trouble::NotThere(why)) if why.contains("ndctl")
+            Err(Trouble::NoSuchTarget(why)) if why.contains("ndctl")
         )
     }
 

@@ -69,7 +69,7 @@ impl Scene<'_> {
             if let BadRange::File { file, .. } = range
                 && let Some(why) = self.unplaced.get(file.as_str())
             {
-                return Err(Trouble::NotThere(format!(
+                return Err(Trouble::NoSuchTarget(format!(
                     "the place of {file}, whose bad blocks are expected, cannot be asked: {why}"
                 )));
             }
@@ -263,7 +263,7 @@ impl Scene<'_> {
                     format!("/sys/block/{}/badblocks", pmem.device)
                 }
                 _ => {
-                    return Err(Trouble::Impossible(
+                    return Err(Trouble::Untestable(
                         "a character device has no list of bad blocks".to_owned(),
                     ));
                 }
@@ -272,7 +272,7 @@ impl Scene<'_> {
         let call = StartWatch { watcher, at };
         match self.ask(call).await? {
             Answer::Done(()) => Ok(()),
-            Answer::Refused(refusal) => Err(Trouble::Impossible(format!(
+            Answer::Refused(refusal) => Err(Trouble::Untestable(format!(
                 "this kernel cannot be watched by {}: {} (errno {})",
                 watcher.as_str(),
                 refusal.what,
@@ -291,7 +291,7 @@ impl Scene<'_> {
             Ok(())
         } else {
             // Older ones take the mark of fanotify, and stay silent.
-            Err(Trouble::Impossible(format!(
+            Err(Trouble::Untestable(format!(
                 "XFS tells nobody of memory errors before {}.{}, and this is {release}",
                 REPORTS_SINCE.0, REPORTS_SINCE.1
             )))

@@ -153,7 +153,9 @@ impl<'a> Scene<'a> {
     async fn play(&mut self, tell: &mut (dyn FnMut(News) + Send), records: &mut Vec<StepRecord>) -> End {
         if let Err(trouble) = self.enter().await {
             return match trouble {
-                Trouble::Impossible(why) | Trouble::Harness(why) | Trouble::NotThere(why) => End::Lost(why),
+                Trouble::Untestable(why) | Trouble::Harness(why) | Trouble::NoSuchTarget(why) => {
+                    End::Lost(why)
+                }
                 Trouble::Refused(refusal) => End::Lost(format!(
                     "the template is not usable: {} (errno {})",
                     refusal.what, refusal.errno
@@ -257,9 +259,9 @@ impl<'a> Scene<'a> {
     async fn step(&mut self, step: &Step) -> Result<StepEvidence, End> {
         match self.act(&step.action).await {
             Ok(evidence) => Ok(evidence),
-            Err(Trouble::Impossible(why)) => Ok(StepEvidence::Impossible(why)),
+            Err(Trouble::Untestable(why)) => Ok(StepEvidence::Impossible(why)),
             Err(Trouble::Refused(refusal)) => Ok(StepEvidence::Refused(refusal)),
-            Err(Trouble::NotThere(why)) => {
+            Err(Trouble::NoSuchTarget(why)) => {
                 Err(End::Lost(format!("the case asks for what is not there: {why}")))
             }
             Err(Trouble::Harness(why)) => Err(End::Lost(why)),

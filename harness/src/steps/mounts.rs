@@ -120,7 +120,7 @@ impl Scene<'_> {
             return Ok(());
         };
         match nvdimm::lacking_for_mount(&self.guest.agent, refusal, self.log_since).await? {
-            Some(lack) => Err(Trouble::Impossible(format!("this kernel lacks {lack}"))),
+            Some(lack) => Err(Trouble::Untestable(format!("this kernel lacks {lack}"))),
             None => Ok(()),
         }
     }

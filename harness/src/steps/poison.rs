@@ -117,7 +117,7 @@ impl Scene<'_> {
                 | Mechanism::Sysfs(_)
                 | Mechanism::MceInject(_),
             ) => self.injector().inject(by, page).await?.ok_or_else(|| {
-                Trouble::NotThere(format!(
+                Trouble::NoSuchTarget(format!(
                     "{} has nothing to hit at {}",
                     mechanism(by),
                     page.physical
@@ -169,7 +169,7 @@ impl Scene<'_> {
                     bad.iter()
                         .any(|range| range.start.0 < place.end && place.start < range.start.0 + range.length)
                 });
-                Err(Trouble::Impossible(never_spun(&spinner.victim, is_bad)))
+                Err(Trouble::Untestable(never_spun(&spinner.victim, is_bad)))
             }
             other => Ok(other?),
         }
@@ -442,7 +442,7 @@ impl Scene<'_> {
                         self.unplaced.insert(file.as_str().to_owned(), why);
                         break;
                     }
-                    Err(Trouble::NotThere(why)) => {
+                    Err(Trouble::NoSuchTarget(why)) => {
                         self.unplaced.insert(file.as_str().to_owned(), why);
                         break;
                     }

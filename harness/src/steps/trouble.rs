@@ -13,9 +13,9 @@ pub(super) enum Trouble {
     /// The harness cannot go on.
     Harness(String),
     /// The case asks for what is not in this filesystem.
-    NotThere(String),
+    NoSuchTarget(String),
     /// The step cannot be done in this guest: a precondition is missing.
-    Impossible(String),
+    Untestable(String),
     /// The kernel refused what the step needs.
     Refused(guest_agent::call::Refusal),
 }
@@ -34,8 +34,8 @@ impl From<NvdimmError> for Trouble {
             | NvdimmError::NoByte { .. }
             | NvdimmError::Nowhere { .. }
             | NvdimmError::Beyond { .. }
-            | NvdimmError::Gone(_) => Self::NotThere(error.to_string()),
-            NvdimmError::CutOff(_) => Self::Impossible(error.to_string()),
+            | NvdimmError::Gone(_) => Self::NoSuchTarget(error.to_string()),
+            NvdimmError::CutOff(_) => Self::Untestable(error.to_string()),
             NvdimmError::Unresolved { refusal, .. }
             | NvdimmError::NoSpaceMap(refusal)
             | NvdimmError::Proof(refusal) => Self::Refused(refusal),
@@ -67,6 +67,6 @@ mod tests {
             offset: Bytes(8 << 10),
             size: Bytes(64 << 10),
         };
-        assert!(matches!(Trouble::from(nowhere), Trouble::NotThere(_)));
+        assert!(matches!(Trouble::from(nowhere), Trouble::NoSuchTarget(_)));
     }
 }

@@ -135,13 +135,13 @@ impl Scene<'_> {
             match (made.dax, wanted.dax) {
                 (true, true) | (false, false) => {}
                 (false, true) => {
-                    return Err(Trouble::Impossible(format!(
+                    return Err(Trouble::Untestable(format!(
                         "{what} is not DAX (statx shows no STATX_ATTR_DAX; mount options: {options}): an error below it would \
                          not be in a page of hers. If just that is meant, write `dax: false` beside the file"
                     )));
                 }
                 (true, false) => {
-                    return Err(Trouble::Impossible(format!(
+                    return Err(Trouble::Untestable(format!(
                         "{what} is DAX (statx shows STATX_ATTR_DAX; mount options: {options}), and the case wants it not to be"
                     )));
                 }
@@ -169,7 +169,7 @@ impl Scene<'_> {
                     None if page.entry.present => "by pages of a size that is not proved",
                     None => "by no page",
                 };
-                return Err(Trouble::Impossible(format!(
+                return Err(Trouble::Untestable(format!(
                     "{} has byte {} of mapping {} mapped {seen}, not by a page of {wanted}",
                     spec.name, page.at.offset, page.at.mapping
                 )));

@@ -10,7 +10,7 @@ use harness::template;
 use machine::accel::{self, Accelerator, Host};
 use machine::guest::{self, Evidence, Guest, Hardware};
 use machine::qemu::Program;
-use machine::snapshot::{Store, Template, Unmade, Workshop};
+use machine::snapshot::{MakeError, Snapshot, Store, Workshop};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -20,9 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The templates that lead to `xfs`.
 pub(crate) struct Chain {
-    pub(crate) booted: Template,
-    pub(crate) fsdax: Template,
-    pub(crate) xfs: Template,
+    pub(crate) booted: Snapshot,
+    pub(crate) fsdax: Snapshot,
+    pub(crate) xfs: Snapshot,
 }
 
 /// Everything that templates of one kernel need, and the notes that their making leaves.
@@ -76,13 +76,13 @@ impl Workbench {
                 fsdax: chain.namespaces,
                 xfs: chain.xfs.unwrap(),
             },
-            Err(Unmade::Steps(error)) => panic!("{error}: {error:?}"),
-            Err(Unmade::Template(error)) => panic!("{error}: {error:?}"),
+            Err(MakeError::Setup(error)) => panic!("{error}: {error:?}"),
+            Err(MakeError::Snapshot(error)) => panic!("{error}: {error:?}"),
         }
     }
 
     /// A clone that leaves its evidence in `folder`.
-    pub(crate) async fn clone_of(&self, store: &Store, template: &Template, folder: &Path) -> Guest {
+    pub(crate) async fn clone_of(&self, store: &Store, template: &Snapshot, folder: &Path) -> Guest {
         let evidence = Evidence {
             folder,
             qmp_log: None,

@@ -7,7 +7,7 @@ use super::workplace::{Workplace, thrown_away};
 use super::{BenchError, Spread};
 use machine::guest::{BOOT_DEADLINE, Beginning, Guest};
 use machine::qemu::spawn;
-use machine::snapshot::{Template, Workshop};
+use machine::snapshot::{Snapshot, Workshop};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ pub(super) struct Round {
 pub(super) async fn round(
     workplace: &Workplace,
     workshop: &Workshop<'_>,
-    template: &Template,
+    template: &Snapshot,
 ) -> Result<Round, BenchError> {
     let hardware = &workplace.hardware;
     let machine = template.machine();

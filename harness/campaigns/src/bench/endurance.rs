@@ -9,7 +9,7 @@ use guest_agent::address::FileOffset;
 use guest_agent::call::{Outcome, ReadAt, Run};
 use harness::nvdimm::{self, Dax};
 use machine::guest::{Death, Guest};
-use machine::snapshot::{Template, Workshop};
+use machine::snapshot::{Snapshot, Workshop};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
@@ -62,7 +62,7 @@ pub struct AtOnce {
 pub(super) async fn soak(
     workplace: &Workplace,
     workshop: &Workshop<'_>,
-    template: &Template,
+    template: &Snapshot,
     clones: NonZeroUsize,
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<Soak, BenchError> {
@@ -130,7 +130,7 @@ pub(super) async fn soak(
 pub(super) async fn at_once(
     workplace: &Workplace,
     workshop: &Workshop<'_>,
-    template: &Template,
+    template: &Snapshot,
     clones: NonZeroUsize,
 ) -> Result<AtOnce, BenchError> {
     let folders = (1..=clones.get())

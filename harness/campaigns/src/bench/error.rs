@@ -54,7 +54,7 @@ pub enum BenchError {
     Boot(#[source] Box<GuestError>),
     /// No template can be kept, or no guest can be cloned from it.
     #[error("guests cannot be cloned here")]
-    Clone(#[source] Box<snapshot::TemplateError>),
+    Clone(#[source] Box<snapshot::SnapshotError>),
     /// A guest did not get into the template's state.
     #[error("a guest did not get into the template's state")]
     State(#[from] template::TemplateError),
@@ -103,8 +103,8 @@ impl From<WrongKernel> for BenchError {
     }
 }
 
-impl From<snapshot::TemplateError> for BenchError {
-    fn from(error: snapshot::TemplateError) -> Self {
+impl From<snapshot::SnapshotError> for BenchError {
+    fn from(error: snapshot::SnapshotError) -> Self {
         Self::Clone(Box::new(error))
     }
 }

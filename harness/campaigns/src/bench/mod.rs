@@ -26,7 +26,7 @@ pub use usage::{Belongings, HostFacts};
 use fresh::{FreshCache, Without};
 use guest_images::progress::Silent;
 use guest_images::{Cache, KernelSpec, Packaged};
-use machine::snapshot::{Template, Workshop};
+use machine::snapshot::{Snapshot, Workshop};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use suite::{Pass, pass, pass_on};
@@ -149,7 +149,7 @@ async fn beginnings(
     plan: &Plan,
     workplace: &Workplace,
     workshop: &Workshop<'_>,
-    template: &Template,
+    template: &Snapshot,
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<Beginnings, BenchError> {
     let mut rounds = Vec::new();
@@ -168,7 +168,7 @@ async fn both_ways(
     plan: &Plan,
     workplace: &Workplace,
     workshop: &Workshop<'_>,
-    template: &Template,
+    template: &Snapshot,
     packaged: &Packaged,
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<Option<BothWays>, BenchError> {

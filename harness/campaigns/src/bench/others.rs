@@ -8,7 +8,7 @@ use harness::nvdimm::Stack;
 use harness::steps::carry_out;
 use harness::template;
 use machine::guest::{BOOT_DEADLINE, Guest};
-use machine::snapshot::{Template, Workshop};
+use machine::snapshot::{Snapshot, Workshop};
 use serde::Serialize;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ pub(super) fn chosen<'a>(
 pub(super) async fn round(
     workplace: &Workplace,
     workshop: &Workshop<'_>,
-    template: &Template,
+    template: &Snapshot,
     (case, version): (&Case, &KernelVersion),
     bzimage: &Path,
 ) -> Result<(Duration, Duration), BenchError> {

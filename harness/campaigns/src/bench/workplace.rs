@@ -9,7 +9,7 @@ use harness::template;
 use machine::accel::Accelerator;
 use machine::guest::{self, Evidence, Hardware};
 use machine::qemu::Program;
-use machine::snapshot::{Store, Template, TemplateError as Unkept, Unmade, Workshop};
+use machine::snapshot::{MakeError, Snapshot, SnapshotError, Store, Workshop};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -36,7 +36,7 @@ impl Workplace {
         let program = Program::from(&qemu);
         Ok(Self {
             hardware: Hardware { program, accelerator },
-            store: Store::open(plan.cache.root()).map_err(Unkept::from)?,
+            store: Store::open(plan.cache.root()).map_err(SnapshotError::from)?,
             image,
             qemu,
             folder: tempfile::Builder::new()
@@ -77,17 +77,17 @@ pub(super) fn thrown_away(folder: &Path) -> Evidence<'_> {
 pub(super) async fn template(
     workshop: &Workshop<'_>,
     wanted: &testcases::Template,
-) -> Result<Template, BenchError> {
+) -> Result<Snapshot, BenchError> {
     let devices = template::devices(wanted);
     let machine = guest::machine(workshop.image, workshop.hardware.accelerator, devices);
     Ok(template::keep(workshop, &machine, wanted).await?.last())
 }
 
-impl From<Unmade<template::TemplateError>> for BenchError {
-    fn from(error: Unmade<template::TemplateError>) -> Self {
+impl From<MakeError<template::TemplateError>> for BenchError {
+    fn from(error: MakeError<template::TemplateError>) -> Self {
         match error {
-            Unmade::Steps(error) => Self::State(error),
-            Unmade::Template(error) => error.into(),
+            MakeError::Setup(error) => Self::State(error),
+            MakeError::Snapshot(error) => error.into(),
         }
     }
 }

@@ -51,7 +51,7 @@ pub enum StoreError {
 
 /// A template could not be made.
 #[derive(Debug, thiserror::Error)]
-pub enum TemplateError {
+pub enum SnapshotError {
     /// It could not be kept.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -66,7 +66,7 @@ pub enum TemplateError {
     },
 }
 
-impl TemplateError {
+impl SnapshotError {
     /// Whether this QEMU can make no template at all, so that guests have to be booted.
     pub fn is_cannot_clone(&self) -> bool {
         matches!(
@@ -81,16 +81,16 @@ impl TemplateError {
 
 /// Whose fault it is that a template was not made.
 #[derive(Debug)]
-pub enum Unmade<E> {
+pub enum MakeError<E> {
     /// The steps that lead to its state failed, in their own words.
-    Steps(E),
+    Setup(E),
     /// All else.
-    Template(TemplateError),
+    Snapshot(SnapshotError),
 }
 
-impl<E, T: Into<TemplateError>> From<T> for Unmade<E> {
+impl<E, T: Into<SnapshotError>> From<T> for MakeError<E> {
     fn from(error: T) -> Self {
-        Self::Template(error.into())
+        Self::Snapshot(error.into())
     }
 }
 

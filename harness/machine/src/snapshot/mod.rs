@@ -12,17 +12,17 @@
 mod copy;
 mod error;
 mod home;
+mod kept;
 mod lock;
 mod manifest;
 mod prune;
 mod recipe;
 mod store;
-mod template;
 mod workshop;
 
-pub use error::{StoreError, TemplateError, Unmade};
+pub use error::{MakeError, SnapshotError, StoreError};
+pub use kept::Snapshot;
 pub use prune::{Limits, Pruned};
 pub use recipe::{Key, Recipe};
 pub use store::{Made, Store};
-pub use template::Template;
 pub use workshop::Workshop;

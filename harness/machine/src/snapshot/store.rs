@@ -12,13 +12,13 @@
 //! Lock files stay, since removing one under somebody who waits would make two locks of it.
 
 use super::copy::copy;
-use super::error::{Doing, StoreError, Unmade};
+use super::error::{Doing, MakeError, StoreError};
 use super::home::{CHAIN, Home, choose};
+use super::kept::Snapshot;
 use super::lock::{blocking, lock};
 use super::manifest::{Entry, Flaw, Manifest, RAM, STATE, device};
 use super::prune::{Limits, Pruned, forget, forget_home, prune};
 use super::recipe::{Key, Recipe};
-use super::template::Template;
 use crate::qemu::{Cloning, GuestMemory, Machine, MemoryFile};
 use guest_images::lock::Kind;
 use std::fs::{self, File, Permissions};
@@ -111,8 +111,8 @@ impl Store {
         recipe: &Recipe,
         machine: &Machine,
         note: &(dyn Fn(&str) + Sync),
-        make: impl AsyncFnOnce(&Path) -> Result<Made, Unmade<E>>,
-    ) -> Result<Template, Unmade<E>> {
+        make: impl AsyncFnOnce(&Path) -> Result<Made, MakeError<E>>,
+    ) -> Result<Snapshot, MakeError<E>> {
         let key = recipe.key();
         if let Ok(template) = self.lookup(recipe, machine).await? {
             return Ok(template);
@@ -187,7 +187,7 @@ impl Store {
     }
 
     /// The template, if it is there and undamaged. Marks it as used.
-    async fn lookup(&self, recipe: &Recipe, machine: &Machine) -> Result<Result<Template, Flaw>, StoreError> {
+    async fn lookup(&self, recipe: &Recipe, machine: &Machine) -> Result<Result<Snapshot, Flaw>, StoreError> {
         let mut flaw = Flaw::Absent;
         for home in self.homes.iter().filter(|home| home.exists()) {
             match lookup_in(home, recipe, machine).await? {
@@ -230,7 +230,7 @@ async fn lookup_in(
     home: &Home,
     recipe: &Recipe,
     machine: &Machine,
-) -> Result<Result<Template, Flaw>, StoreError> {
+) -> Result<Result<Snapshot, Flaw>, StoreError> {
     let key = recipe.key();
     // On a full disk there is no room for the lock of what is not there.
     if !home.folder(&key).exists() {
@@ -248,7 +248,7 @@ async fn lookup_in(
         (folder, verified)
     })
     .await?;
-    Ok(verified.map(|manifest| Template {
+    Ok(verified.map(|manifest| Snapshot {
         folder,
         manifest,
         machine: machine.clone(),

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where templates are made and guests are cloned.
 
-use super::error::{TemplateError, Unmade};
+use super::error::{MakeError, SnapshotError};
+use super::kept::Snapshot;
 use super::manifest::STATE;
 use super::recipe::Recipe;
 use super::store::{Made, Store};
-use super::template::Template;
 use crate::guest::{BOOT_DEADLINE, Evidence, Guest, GuestError, Hardware};
 use crate::qemu::{Cloning, Machine};
 use guest_images::Image;
@@ -30,14 +30,14 @@ impl Workshop<'_> {
     /// The template called `name`: `machine` booted, and brought into its state by `bring`.
     ///
     /// `steps` is what `bring` does, written down: it does nothing that is not there. What it returns is kept with
-    /// the template, see [`Template::facts`].
+    /// the template, see [`Snapshot::facts`].
     pub async fn booted<E>(
         &self,
         name: &str,
         machine: &Machine,
         steps: &[String],
         bring: impl AsyncFnOnce(&Guest) -> Result<serde_json::Value, E>,
-    ) -> Result<Template, Unmade<E>> {
+    ) -> Result<Snapshot, MakeError<E>> {
         let recipe = Recipe::booted(name, self.image, self.qemu, machine, steps);
         let make = async |scratch: &Path| {
             let guest = Guest::boot(self.hardware, machine, self.image, silent(scratch), BOOT_DEADLINE)
@@ -45,7 +45,7 @@ impl Workshop<'_> {
                 .map_err(|source| failed(name, source))?;
             // Before anything is done in vain.
             let cloning = guest.cloning().await.map_err(|source| failed(name, source))?;
-            let facts = bring(&guest).await.map_err(Unmade::Steps)?;
+            let facts = bring(&guest).await.map_err(MakeError::Setup)?;
             made(name, guest, cloning, facts, scratch).await
         };
         self.store.obtain(&recipe, machine, self.note, make).await
@@ -55,10 +55,10 @@ impl Workshop<'_> {
     pub async fn after<E>(
         &self,
         name: &str,
-        parent: &Template,
+        parent: &Snapshot,
         steps: &[String],
         bring: impl AsyncFnOnce(&Guest) -> Result<serde_json::Value, E>,
-    ) -> Result<Template, Unmade<E>> {
+    ) -> Result<Snapshot, MakeError<E>> {
         let recipe = Recipe::after(name, parent.key(), steps);
         let make = async |scratch: &Path| {
             let memory = parent.copied_memory().await?;
@@ -73,7 +73,7 @@ impl Workshop<'_> {
             )
             .await
             .map_err(|source| failed(name, source))?;
-            let facts = bring(&guest).await.map_err(Unmade::Steps)?;
+            let facts = bring(&guest).await.map_err(MakeError::Setup)?;
             made(name, guest, parent.cloning(), facts, scratch).await
         };
         self.store
@@ -84,9 +84,9 @@ impl Workshop<'_> {
     /// A guest of its own, in the state of `template`; what it does is seen by nobody else and ends with it.
     pub async fn clone_guest(
         &self,
-        template: &Template,
+        template: &Snapshot,
         evidence: Evidence<'_>,
-    ) -> Result<Guest, TemplateError> {
+    ) -> Result<Guest, SnapshotError> {
         let memory = template.private_memory()?;
         let state = template.state();
         Guest::restore(
@@ -110,8 +110,8 @@ fn silent(folder: &Path) -> Evidence<'_> {
     }
 }
 
-fn failed(name: &str, source: GuestError) -> TemplateError {
-    TemplateError::Guest {
+fn failed(name: &str, source: GuestError) -> SnapshotError {
+    SnapshotError::Guest {
         name: name.to_owned(),
         source,
     }
@@ -123,7 +123,7 @@ async fn made<E>(
     cloning: Cloning,
     facts: serde_json::Value,
     scratch: &Path,
-) -> Result<Made, Unmade<E>> {
+) -> Result<Made, MakeError<E>> {
     let saved = guest
         .save(&scratch.join(STATE), cloning.route)
         .await

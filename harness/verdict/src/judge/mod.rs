@@ -33,7 +33,7 @@ use guest_agent::call::Handled;
 use reports::{Finding, Verdict};
 use testcases::{Action, Case, Expect, KernelVersion, describe};
 
-/// A verdict with its grounds.
+/// A verdict with its justifications.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
     /// The verdict.

@@ -89,7 +89,7 @@ fn compared(hit: &Hit, kernel: &KernelVersion, blind: &Blind) -> Option<Comparis
 pub(super) fn of_the_last(evidence: &Evidence, kernel: &KernelVersion) -> Option<String> {
     let Unfinished { injection, facts } = evidence.unfinished.as_ref()?;
     Some(match predict(facts, injection, kernel) {
-        Prediction::Panic(ground) => format!("the oracle expected a panic: {ground}"),
+        Prediction::Panic(justification) => format!("the oracle expected a panic: {justification}"),
         Prediction::Handled(handled) => {
             let end = handled.decided.end?;
             format!("the oracle expected the kernel to go on: {end}")

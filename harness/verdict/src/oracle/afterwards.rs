@@ -2,7 +2,7 @@
 //! How a page can be used after an error.
 
 use super::facts::{Facts, OwnerFacts};
-use super::prediction::{Afterwards, BadblocksAfter, FilesystemAfter, Ground, Part, Use};
+use super::prediction::{Afterwards, BadblocksAfter, FilesystemAfter, Justification, Part, Use};
 use super::rule::first;
 use super::rules::ACCESS;
 use super::situation::Access;
@@ -48,7 +48,7 @@ pub(super) fn afterwards(
     let end = |access: &Access| {
         first(ACCESS, access, kernel).map(|rule| Use {
             end: rule.then,
-            rule: Ground::of("the page afterwards", rule),
+            rule: Justification::of("the page afterwards", rule),
         })
     };
     match (end(&load), end(&read)) {

@@ -6,8 +6,8 @@
 use super::observed::{Observed, SeenEntry, SeenSignal, SeenVictim};
 use super::parts;
 use super::prediction::{
-    BadblocksAfter, ExpectedSignal, Fate, FilesystemAfter, Ground, Handled, InjectorEnd, NotifyCalls, Part,
-    Prediction, Told,
+    BadblocksAfter, ExpectedSignal, Fate, FilesystemAfter, Handled, InjectorEnd, Justification, NotifyCalls,
+    Part, Prediction, Told,
 };
 use super::values;
 use super::words;
@@ -49,14 +49,14 @@ pub struct Comparison {
 pub fn compare(prediction: &Prediction, observed: &Observed) -> Comparison {
     let mut comparison = Comparison::default();
     match prediction {
-        Prediction::Panic(ground) => {
+        Prediction::Panic(justification) => {
             comparison.compared.push(parts::KERNEL.to_owned());
             comparison.differs(
                 FindingSignature::new(FindingKind::Kernel, [FindingWord::WentOn]),
                 "oracle: expected a panic, the kernel went on",
                 "a panic",
                 "no panic",
-                Some(ground.to_string()),
+                Some(justification.to_string()),
             );
         }
         Prediction::Handled(expected) => comparison.handled(expected, observed),
@@ -101,8 +101,8 @@ impl Comparison {
     }
 
     fn handled(&mut self, expected: &Handled, observed: &Observed) {
-        let filesystem = || expected.decided.filesystem.as_ref().map(Ground::to_string);
-        let end = || expected.decided.end.as_ref().map(Ground::to_string);
+        let filesystem = || expected.decided.filesystem.as_ref().map(Justification::to_string);
+        let end = || expected.decided.end.as_ref().map(Justification::to_string);
         self.victims(expected, observed);
         self.injector(expected, observed);
         if let Some((&calls, seen)) = self.part(
@@ -137,7 +137,7 @@ impl Comparison {
         if let Some((after, seen)) =
             self.part(parts::BADBLOCKS, &expected.badblocks, observed.badblocks.as_ref())
         {
-            let because = expected.decided.badblocks.as_ref().map(Ground::to_string);
+            let because = expected.decided.badblocks.as_ref().map(Justification::to_string);
             self.badblocks(after, seen, because);
         }
         if let Some((&bytes, seen)) =
@@ -185,7 +185,7 @@ impl Comparison {
                 format!("oracle: expected the injector to get {end}, saw {seen}"),
                 end,
                 seen,
-                expected.decided.end.as_ref().map(Ground::to_string),
+                expected.decided.end.as_ref().map(Justification::to_string),
             );
         }
     }

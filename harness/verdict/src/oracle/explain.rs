@@ -2,7 +2,7 @@
 //! A prediction in prose.
 
 use super::parts;
-use super::prediction::{Fate, Ground, Handled, InjectorEnd, NotifyCalls, Part, Prediction, Told};
+use super::prediction::{Fate, Handled, InjectorEnd, Justification, NotifyCalls, Part, Prediction, Told};
 use super::words;
 
 /// One thing that is predicted.
@@ -13,17 +13,17 @@ pub struct Sentence {
     /// What must come, as a sentence.
     pub says: String,
     /// The rule that it follows from.
-    pub rule: Ground,
+    pub rule: Justification,
 }
 
 /// What is predicted: who is told what, what the injector gets, what becomes of the filesystem, how the page can be used
 /// afterwards. What there is no prediction for is left out; [`compare()`](super::compare()) names it.
 pub fn sentences(prediction: &Prediction) -> Vec<Sentence> {
     match prediction {
-        Prediction::Panic(ground) => vec![Sentence {
+        Prediction::Panic(justification) => vec![Sentence {
             part: parts::KERNEL.to_owned(),
             says: "The kernel panics.".to_owned(),
-            rule: ground.clone(),
+            rule: justification.clone(),
         }],
         Prediction::Handled(handled) => of_victims(handled).chain(of_the_rest(handled)).collect(),
     }
@@ -134,7 +134,7 @@ fn of_the_rest(handled: &Handled) -> impl Iterator<Item = Sentence> {
 fn sentence<T>(
     part: &str,
     prediction: &Part<T>,
-    rule: Option<&Ground>,
+    rule: Option<&Justification>,
     says: impl Fn(&T) -> String,
 ) -> Option<Sentence> {
     Some(Sentence {

@@ -27,6 +27,6 @@ pub use explain::{Sentence, sentences};
 pub use observed::{Observed, SeenEntry, SeenSignal, SeenVictim};
 pub use predict::predict;
 pub use prediction::{
-    Afterwards, BadblocksAfter, EntryAfter, EventResult, ExpectedSignal, Fate, FilesystemAfter, Ground,
-    Handled, InjectorEnd, NotifyCalls, Part, Prediction, SignalCode, SignalPlace, Told, Use,
+    Afterwards, BadblocksAfter, EntryAfter, EventResult, ExpectedSignal, Fate, FilesystemAfter, Handled,
+    InjectorEnd, Justification, NotifyCalls, Part, Prediction, SignalCode, SignalPlace, Told, Use,
 };

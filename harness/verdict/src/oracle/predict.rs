@@ -6,7 +6,7 @@ mod alone;
 use super::afterwards::afterwards;
 use super::facts::{Facts, FilePlace, Filesystem, Injection, InodeKind, MappedPage, MountState, OwnerFacts};
 use super::prediction::{
-    BadblocksAfter, Decided, EventResult, FilesystemAfter, Ground, Handled, InjectorEnd, NotifyCalls,
+    BadblocksAfter, Decided, EventResult, FilesystemAfter, Handled, InjectorEnd, Justification, NotifyCalls,
     ONE_PAGE, Part, Prediction, Told,
 };
 use super::reasons::{self, Reason};
@@ -27,7 +27,7 @@ pub fn predict(facts: &Facts, injection: &Injection, kernel: &KernelVersion) -> 
         facts,
         injection,
         kernel,
-        grounds: Vec::new(),
+        justifications: Vec::new(),
     }
     .speak()
 }
@@ -41,11 +41,11 @@ struct Outcome {
     /// Through which places processes are reached.
     reach: Reach,
     /// What decided about the filesystem, where that is known already.
-    answered: Option<Ground>,
+    answered: Option<Justification>,
     /// What decided about the end, where that is known already.
-    ended: Option<Ground>,
+    ended: Option<Justification>,
     /// What decided about who is told, where that is another.
-    told: Option<Ground>,
+    told: Option<Justification>,
 }
 
 impl Outcome {
@@ -72,9 +72,9 @@ impl Outcome {
     }
 
     /// What was decided by no other rule was decided by this one.
-    fn decided_by(mut self, ground: &Ground) -> Self {
-        self.answered.get_or_insert_with(|| ground.clone());
-        self.ended.get_or_insert_with(|| ground.clone());
+    fn decided_by(mut self, justification: &Justification) -> Self {
+        self.answered.get_or_insert_with(|| justification.clone());
+        self.ended.get_or_insert_with(|| justification.clone());
         self
     }
 }
@@ -83,7 +83,7 @@ struct Oracle<'a> {
     facts: &'a Facts,
     injection: &'a Injection,
     kernel: &'a KernelVersion,
-    grounds: Vec<Ground>,
+    justifications: Vec<Justification>,
 }
 
 impl<'a> Oracle<'a> {
@@ -94,7 +94,7 @@ impl<'a> Oracle<'a> {
         };
         let says = rule.says;
         let outcome = match rule.then {
-            Entrance::Panic => return Prediction::Panic(Ground::of("the error", rule)),
+            Entrance::Panic => return Prediction::Panic(Justification::of("the error", rule)),
             Entrance::Unknown => return self.nothing_known(says),
             Entrance::Ends(_) | Entrance::OnlyBadblocks => Outcome::quiet(None, NotifyCalls::Never),
             Entrance::OrdinaryMemory => Outcome {
@@ -115,10 +115,10 @@ impl<'a> Oracle<'a> {
             _ if way.is_of_nfit() => reasons::RECORDED,
             _ => reasons::NOT_RECORDED,
         };
-        self.conclude(outcome, injector, recorded, &Ground::of("the error", rule))
+        self.conclude(outcome, injector, recorded, &Justification::of("the error", rule))
     }
 
-    /// The first rule of a table that applies, remembered as a ground.
+    /// The first rule of a table that applies, remembered as a justification.
     fn rule<S, T>(
         &mut self,
         subject: &str,
@@ -126,7 +126,8 @@ impl<'a> Oracle<'a> {
         situation: &S,
     ) -> Option<&'static Rule<S, T>> {
         let rule = first(table, situation, self.kernel);
-        self.grounds.extend(rule.map(|rule| Ground::of(subject, rule)));
+        self.justifications
+            .extend(rule.map(|rule| Justification::of(subject, rule)));
         rule
     }
 
@@ -186,7 +187,7 @@ impl<'a> Oracle<'a> {
             Answer::Search => self.search(),
             Answer::Unknown => Self::unknown(rule.says),
         };
-        outcome.decided_by(&Ground::of("the filesystem", rule))
+        outcome.decided_by(&Justification::of("the filesystem", rule))
     }
 
     fn unknown(why: &str) -> Outcome {
@@ -202,13 +203,13 @@ impl<'a> Oracle<'a> {
     }
 
     /// Each owner of the page with what is lost through it, and the rule that says so.
-    fn losses(&mut self) -> Vec<(&'a OwnerFacts, Loss, Ground)> {
+    fn losses(&mut self) -> Vec<(&'a OwnerFacts, Loss, Justification)> {
         let owners = self.facts.owners.as_deref().unwrap_or_default();
         let mut losses = Vec::new();
         for owner in owners {
             let name = owner_name(owner);
             let rule = self.rule(&name, OWNER, &self.as_mapped(owner));
-            losses.extend(rule.map(|rule| (owner, rule.then, Ground::of(name, rule))));
+            losses.extend(rule.map(|rule| (owner, rule.then, Justification::of(name, rule))));
         }
         losses
     }
@@ -254,13 +255,13 @@ impl<'a> Oracle<'a> {
             ),
         };
         // What is lost with the gravest of them decides.
-        let ground_of = |loss: &Loss| {
+        let justification_of = |loss: &Loss| {
             let of_these = losses.iter().find(|(_, of, _)| of == loss);
-            of_these.map(|(_, _, ground)| ground.clone())
+            of_these.map(|(_, _, justification)| justification.clone())
         };
         let gravest = [Loss::Metadata, Loss::Unknown, Loss::Data, Loss::Nothing]
             .iter()
-            .find_map(ground_of);
+            .find_map(justification_of);
         Outcome {
             notify: map(&result, NotifyCalls::Once),
             result: map(&result, Some),
@@ -271,7 +272,7 @@ impl<'a> Oracle<'a> {
             },
             answered: gravest.clone(),
             ended: gravest,
-            told: ground_of(&Loss::Data),
+            told: justification_of(&Loss::Data),
         }
     }
 
@@ -293,7 +294,7 @@ impl<'a> Oracle<'a> {
         outcome: Outcome,
         injector: Part<InjectorEnd>,
         recorded: Reason,
-        entrance: &Ground,
+        entrance: &Justification,
     ) -> Prediction {
         let ended = outcome.ended.unwrap_or_else(|| entrance.clone());
         let hit = Hit {
@@ -304,8 +305,8 @@ impl<'a> Oracle<'a> {
             told: outcome.told.as_ref().unwrap_or(&ended),
             kernel: self.kernel,
         };
-        let (victims, grounds) = fates(&hit);
-        self.grounds.extend(grounds);
+        let (victims, justifications) = fates(&hit);
+        self.justifications.extend(justifications);
         let injector = match self
             .injection
             .current
@@ -333,7 +334,7 @@ impl<'a> Oracle<'a> {
             ),
             event: map(&outcome.result, event),
             notify: outcome.notify,
-            grounds: self.grounds,
+            justifications: self.justifications,
             decided: Decided {
                 filesystem: Some(outcome.answered.unwrap_or_else(|| entrance.clone())),
                 end: Some(ended),
@@ -395,7 +396,7 @@ impl<'a> Oracle<'a> {
             corrupted: Part::Unknown(why()),
             event: Part::Unknown(why()),
             afterwards: Part::Unknown(why()),
-            grounds: self.grounds,
+            justifications: self.justifications,
             decided: Decided::default(),
         }))
     }

@@ -42,17 +42,17 @@ impl<T> Part<T> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Prediction {
     /// The kernel panics, and nothing else is to be said.
-    Panic(Ground),
+    Panic(Justification),
     /// The kernel goes on.
     Handled(Box<Handled>),
 }
 
 impl Prediction {
     /// The rules that led to it, in order.
-    pub fn grounds(&self) -> &[Ground] {
+    pub fn justifications(&self) -> &[Justification] {
         match self {
-            Self::Panic(ground) => std::slice::from_ref(ground),
-            Self::Handled(handled) => &handled.grounds,
+            Self::Panic(justification) => std::slice::from_ref(justification),
+            Self::Handled(handled) => &handled.justifications,
         }
     }
 }
@@ -77,7 +77,7 @@ pub struct Handled {
     /// How the page can be used from now on, if it belongs to a DAX file; `None` if it does not.
     pub afterwards: Part<Option<Afterwards>>,
     /// The rules that led here, in order.
-    pub grounds: Vec<Ground>,
+    pub justifications: Vec<Justification>,
     /// Those that decided; none where nothing is predicted.
     pub decided: Decided,
 }
@@ -86,11 +86,11 @@ pub struct Handled {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Decided {
     /// What the filesystem does and says: its state, `xfs_dax_notify_failure`.
-    pub filesystem: Option<Ground>,
+    pub filesystem: Option<Justification>,
     /// How the error ends: the injector's answer, the event, HardwareCorrupted.
-    pub end: Option<Ground>,
+    pub end: Option<Justification>,
     /// What becomes of the badblocks.
-    pub badblocks: Option<Ground>,
+    pub badblocks: Option<Justification>,
 }
 
 /// How a page of a DAX file can be used.
@@ -108,12 +108,12 @@ pub struct Use {
     /// The end.
     pub end: AccessEnd,
     /// The rule that says so.
-    pub rule: Ground,
+    pub rule: Justification,
 }
 
 /// A rule that was applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ground {
+pub struct Justification {
     /// What it was applied to: "the error", "inode 131", "alice".
     pub subject: String,
     /// The kernel's function.
@@ -122,14 +122,14 @@ pub struct Ground {
     pub says: &'static str,
 }
 
-impl fmt::Display for Ground {
+impl fmt::Display for Justification {
     /// "mm/memory-failure.c:mf_dax_kill_procs: file data: …", without what it was applied to.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.from, self.says)
     }
 }
 
-impl Ground {
+impl Justification {
     /// Remembers that a rule was applied.
     pub fn of<S, T>(subject: impl Into<String>, rule: &Rule<S, T>) -> Self {
         Self {
@@ -148,7 +148,7 @@ pub struct Fate {
     /// What it must have been for that: its entries and its policy, in words.
     pub because: String,
     /// The rule that decided what it is told.
-    pub rule: Ground,
+    pub rule: Justification,
     /// Whether SIGBUS was pending for one of its threads before.
     pub pending_before: bool,
     /// Its pages that were present before, and whether each is gone afterwards.
@@ -284,7 +284,7 @@ pub struct EntryAfter {
     /// Whether its page-table entry is gone.
     pub gone: Part<bool>,
     /// The rule that says so.
-    pub rule: Ground,
+    pub rule: Justification,
 }
 
 /// How an injector's call ends.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Reasons that stand in no table, because nothing is chosen there.
 
-use super::prediction::Ground;
+use super::prediction::Justification;
 
 /// What the kernel does, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,8 +12,8 @@ pub(super) struct Reason {
 
 impl Reason {
     /// The reason as it applies to `subject`.
-    pub(super) fn of(self, subject: impl Into<String>) -> Ground {
-        Ground {
+    pub(super) fn of(self, subject: impl Into<String>) -> Justification {
+        Justification {
             subject: subject.into(),
             from: self.from,
             says: self.says,

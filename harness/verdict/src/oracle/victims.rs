@@ -4,7 +4,9 @@
 use super::facts::{
     Disposition, Entry, Facts, FilePlace, Injection, MappedPage, ThreadFacts, ThreadOf, VictimFacts,
 };
-use super::prediction::{EntryAfter, ExpectedSignal, Fate, Ground, Part, SignalCode, SignalPlace, Told};
+use super::prediction::{
+    EntryAfter, ExpectedSignal, Fate, Justification, Part, SignalCode, SignalPlace, Told,
+};
 use super::reasons;
 use super::rule::{Kernels, first};
 use super::rules::{CHOSEN, DELIVERY};
@@ -65,28 +67,28 @@ pub(super) struct Hit<'a> {
     /// The result of `memory_failure()`.
     pub(super) result: &'a Part<Option<Result<(), Errno>>>,
     /// The rule by which those are told who are reached.
-    pub(super) told: &'a Ground,
+    pub(super) told: &'a Justification,
     pub(super) kernel: &'a KernelVersion,
 }
 
 /// The fate of every victim that lives, and the rules that it follows from.
-pub(super) fn fates(hit: &Hit) -> (BTreeMap<String, Part<Fate>>, Vec<Ground>) {
-    let mut grounds = Vec::new();
+pub(super) fn fates(hit: &Hit) -> (BTreeMap<String, Part<Fate>>, Vec<Justification>) {
+    let mut justifications = Vec::new();
     let collections: Vec<Collection> = hit
         .facts
         .victims
         .iter()
         .filter(|victim| victim.alive)
-        .map(|victim| hit.collect(victim, &mut grounds))
+        .map(|victim| hit.collect(victim, &mut justifications))
         .collect();
     let fates = collections
         .iter()
         .map(|collection| {
-            let fate = hit.fate(collection, &collections, &mut grounds);
+            let fate = hit.fate(collection, &collections, &mut justifications);
             (collection.victim.name.clone(), fate)
         })
         .collect();
-    (fates, grounds)
+    (fates, justifications)
 }
 
 /// What one victim adds to the lists of those to be told (`struct to_kill`).
@@ -95,15 +97,15 @@ struct Collection<'a> {
     /// The thread that is told, and whether the signal is forced.
     chosen: Option<(&'a ThreadFacts, bool)>,
     /// The rule by which its last thread does not want to be told, where none does.
-    unwilling: Option<Ground>,
+    unwilling: Option<Justification>,
     /// Its pages on the lists.
     pages: Part<Vec<&'a MappedPage>>,
 }
 
 impl<'a> Hit<'a> {
-    fn collect(&self, victim: &'a VictimFacts, grounds: &mut Vec<Ground>) -> Collection<'a> {
-        let chosen = self.choose(victim, grounds);
-        let unwilling = chosen.is_none().then(|| grounds.last().cloned()).flatten();
+    fn collect(&self, victim: &'a VictimFacts, justifications: &mut Vec<Justification>) -> Collection<'a> {
+        let chosen = self.choose(victim, justifications);
+        let unwilling = chosen.is_none().then(|| justifications.last().cloned()).flatten();
         let pages = match self.reach {
             Reach::Unknown(why) => Part::Unknown(why.clone()),
             Reach::Some(why) if victim.pages.iter().any(|page| self.is_listed(victim, page)) => {
@@ -131,7 +133,11 @@ impl<'a> Hit<'a> {
     }
 
     /// `task_early_kill()`: the current thread if it is one of this process, else the first that wants to be told.
-    fn choose(&self, victim: &'a VictimFacts, grounds: &mut Vec<Ground>) -> Option<(&'a ThreadFacts, bool)> {
+    fn choose(
+        &self,
+        victim: &'a VictimFacts,
+        justifications: &mut Vec<Justification>,
+    ) -> Option<(&'a ThreadFacts, bool)> {
         let by_force = *self.reach != Reach::Copy(Urgency::Optional);
         if let Some(current) = self.current_in(victim).filter(|_| by_force) {
             let thread = victim.threads.iter().find(|thread| thread.name == current.thread);
@@ -143,7 +149,7 @@ impl<'a> Hit<'a> {
                 early_kill: self.facts.settings.early_kill,
             };
             let rule = first(CHOSEN, &wish, self.kernel)?;
-            grounds.push(Ground::of(name_of(victim, thread), rule));
+            justifications.push(Justification::of(name_of(victim, thread), rule));
             rule.then.then_some((thread, false))
         })
     }
@@ -188,7 +194,12 @@ impl<'a> Hit<'a> {
             && self.faulted_in().is_some_and(|faulted| faulted.file == page.file)
     }
 
-    fn fate(&self, of: &Collection, all: &[Collection], grounds: &mut Vec<Ground>) -> Part<Fate> {
+    fn fate(
+        &self,
+        of: &Collection,
+        all: &[Collection],
+        justifications: &mut Vec<Justification>,
+    ) -> Part<Fate> {
         let victim = of.victim;
         let pages = match &of.pages {
             Part::Known(pages) => pages,
@@ -205,7 +216,7 @@ impl<'a> Hit<'a> {
         };
         let (told, rule) = match of.chosen {
             Some((thread, forced)) if !signals.is_empty() => {
-                let Some((delivery, rule)) = self.deliver(victim, thread, forced, grounds) else {
+                let Some((delivery, rule)) = self.deliver(victim, thread, forced, justifications) else {
                     return Part::Unknown("no rule says what the signal does".to_owned());
                 };
                 let told = told(delivery, signals);
@@ -233,7 +244,7 @@ impl<'a> Hit<'a> {
     }
 
     /// Why a victim is told nothing.
-    fn passed_over(&self, of: &Collection, listed: bool) -> Ground {
+    fn passed_over(&self, of: &Collection, listed: bool) -> Justification {
         let name = of.victim.name.as_str();
         let reaches = match self.reach {
             Reach::Places { places, .. } => !places.is_empty(),
@@ -301,8 +312,8 @@ impl<'a> Hit<'a> {
         victim: &VictimFacts,
         thread: &ThreadFacts,
         forced: bool,
-        grounds: &mut Vec<Ground>,
-    ) -> Option<(Delivery, Ground)> {
+        justifications: &mut Vec<Justification>,
+    ) -> Option<(Delivery, Justification)> {
         let sent = Sent {
             forced,
             disposition: victim.sigbus,
@@ -310,9 +321,9 @@ impl<'a> Hit<'a> {
             pending: thread.has_sigbus_pending,
         };
         let rule = first(DELIVERY, &sent, self.kernel)?;
-        let ground = Ground::of(name_of(victim, thread), rule);
-        grounds.push(ground.clone());
-        Some((rule.then, ground))
+        let justification = Justification::of(name_of(victim, thread), rule);
+        justifications.push(justification.clone());
+        Some((rule.then, justification))
     }
 
     /// Whether a private copy is hit.

@@ -80,15 +80,15 @@ impl Place {
         }
     }
 
-    async fn obtain(&self, name: &str) -> Template {
+    async fn obtain(&self, name: &str) -> Snapshot {
         self.obtain_of(&recipe(name)).await
     }
 
-    async fn obtain_of(&self, recipe: &Recipe) -> Template {
+    async fn obtain_of(&self, recipe: &Recipe) -> Snapshot {
         let note = |text: &str| self.notes.lock().unwrap().push(text.to_owned());
         let make = async |scratch: &Path| {
             *self.times_made.lock().unwrap() += 1;
-            Ok::<_, Unmade<Infallible>>(made(scratch))
+            Ok::<_, MakeError<Infallible>>(made(scratch))
         };
         self.store.obtain(recipe, &machine(), &note, make).await.unwrap()
     }
@@ -206,13 +206,13 @@ async fn a_maker_that_fails_leaves_nothing() {
     let place = Place::new();
     let make = async |scratch: &Path| {
         fs::write(scratch.join("half"), "done").unwrap();
-        Err(Unmade::Steps("mkfs failed"))
+        Err(MakeError::Setup("mkfs failed"))
     };
     let result = place
         .store
         .obtain(&recipe("xfs"), &machine(), &|_| {}, make)
         .await;
-    assert!(matches!(result, Err(Unmade::Steps("mkfs failed"))));
+    assert!(matches!(result, Err(MakeError::Setup("mkfs failed"))));
     assert_eq!(place.in_tmp(), 0);
     place.obtain("xfs").await;
     assert_eq!(place.times_made(), 1);
@@ -229,7 +229,7 @@ async fn of_two_at_once_one_makes_and_the_other_waits() {
             begun.send(()).unwrap();
             may_go_on.await.unwrap();
         }
-        Ok::<_, Unmade<Infallible>>(made(scratch))
+        Ok::<_, MakeError<Infallible>>(made(scratch))
     };
     let note = |text: &str| place.notes.lock().unwrap().push(text.to_owned());
     let (shape, recipe) = (machine(), recipe("xfs"));
@@ -339,9 +339,9 @@ async fn without_room_anywhere_nothing_is_made_in_vain() {
     let folder = tempfile::tempdir().unwrap();
     let home = |medium| Home::with(&folder.path().join("private/store"), medium, |_| Ok(1 << 20));
     let store = Store::of(home(Medium::Disk), home(Medium::Memory)).unwrap();
-    let make = async |_: &Path| -> Result<Made, Unmade<Infallible>> { panic!("made in vain") };
+    let make = async |_: &Path| -> Result<Made, MakeError<Infallible>> { panic!("made in vain") };
     let result = store.obtain(&recipe("xfs"), &machine(), &|_| {}, make).await;
-    let Err(Unmade::Template(error)) = result else {
+    let Err(MakeError::Snapshot(error)) = result else {
         panic!("{result:?}");
     };
     let text = error.to_string();

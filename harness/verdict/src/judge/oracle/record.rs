@@ -5,7 +5,7 @@ use super::observed;
 use crate::observe::evidence::{Evidence, Hit, StepEvidence, Unfinished};
 use crate::observe::probes::Blind;
 use crate::oracle::facts::{Facts, Injection};
-use crate::oracle::{Ground, Observed, compare, predict, sentences};
+use crate::oracle::{Justification, Observed, compare, predict, sentences};
 use reports::{AppliedRule, Prediction, PredictionRecord, Unpredicted};
 use testcases::KernelVersion;
 
@@ -56,7 +56,7 @@ fn of_error(
         because: sentence.rule.to_string(),
     });
     let mut rules: Vec<AppliedRule> = Vec::new();
-    for Ground { subject, from, says } in prediction.grounds() {
+    for Justification { subject, from, says } in prediction.justifications() {
         let rule = AppliedRule {
             subject: subject.clone(),
             from: (*from).to_owned(),

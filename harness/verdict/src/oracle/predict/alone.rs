@@ -3,7 +3,7 @@
 
 use super::{Oracle, Outcome};
 use crate::oracle::facts::{Entry, FilePlace, Filesystem, OwnerFacts, Region};
-use crate::oracle::prediction::{Ground, NotifyCalls, Part};
+use crate::oracle::prediction::{Justification, NotifyCalls, Part};
 use crate::oracle::rule::Kernels;
 use crate::oracle::rules::FALLBACK;
 use crate::oracle::situation::{Alone, Fallback, Loss};
@@ -81,7 +81,7 @@ impl Oracle<'_> {
             },
         };
         Outcome {
-            ended: Some(Ground::of("mm alone", rule)),
+            ended: Some(Justification::of("mm alone", rule)),
             ..outcome
         }
     }

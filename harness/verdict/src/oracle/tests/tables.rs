@@ -34,11 +34,16 @@ fn every_rule_decides_a_row_of_these_tests() {
     for row in rows() {
         for kernel in row.kernels {
             match predict(&row.facts, &row.injection, kernel) {
-                Prediction::Panic(ground) => {
-                    applied.insert((ground.from, ground.says));
+                Prediction::Panic(justification) => {
+                    applied.insert((justification.from, justification.says));
                 }
                 Prediction::Handled(handled) => {
-                    applied.extend(handled.grounds.iter().map(|ground| (ground.from, ground.says)));
+                    applied.extend(
+                        handled
+                            .justifications
+                            .iter()
+                            .map(|justification| (justification.from, justification.says)),
+                    );
                 }
             }
         }

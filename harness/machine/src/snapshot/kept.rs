@@ -14,14 +14,14 @@ use std::path::{Path, PathBuf};
 
 /// A verified template. As long as it is held it is not pruned.
 #[derive(Debug)]
-pub struct Template {
+pub struct Snapshot {
     pub(super) folder: PathBuf,
     pub(super) manifest: Manifest,
     pub(super) machine: Machine,
     pub(super) _in_use: File,
 }
 
-impl Template {
+impl Snapshot {
     /// Its key.
     pub fn key(&self) -> &Key {
         &self.manifest.key
