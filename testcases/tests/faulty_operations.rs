@@ -105,6 +105,32 @@ fn sizes_are_followed() {
 }
 
 #[test]
+fn files_that_exchange_what_they_hold_exchange_their_sizes() {
+    in_steps(
+        "
+  - mkdir: { directory: d }
+  - write: { file: a, size: 4KiB, fill: 1 }
+  - write: { file: c, size: 2MiB, fill: 2 }
+  - expect: { exchange: { file: a, with: c }, error: EOPNOTSUPP }
+  - read: { file: c, offset: 1MiB }
+  - exchange: { file: a, with: c }
+  - read: { file: a, offset: 1MiB }
+  - read: { file: c, offset: 1MiB }
+  - exchange: { file: a, with: d }
+  - exchange: { file: b, with: a }
+  - freeze: {}
+  - exchange: { file: a, with: c }
+",
+        &[
+            "12:30 offset 1MiB is beyond the end of `c` => choose an offset below 4KiB",
+            "13:32 `d` is a directory => name another, or say the error that comes of it",
+            "14:23 there is no file `b` => make it first: `- write: { file: b, size: 2MiB, fill: 0x5a }`",
+            "16:5 the filesystem is frozen here, and this would wait until it is not => put `- thaw: {}` before it",
+        ],
+    );
+}
+
+#[test]
 fn keys_that_do_not_go_together() {
     in_steps(
         "

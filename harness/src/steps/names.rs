@@ -107,7 +107,12 @@ impl Names {
             }
             Effect::Moves { from, to } => self.rename(from.path, to.path),
             Effect::Removes(name) => self.forget(name.path),
-            Effect::Nothing | Effect::Opens(_) | Effect::Closes(_) | Effect::Resizes { .. } => {}
+            // Files that exchange what they hold keep their inodes.
+            Effect::Nothing
+            | Effect::Opens(_)
+            | Effect::Closes(_)
+            | Effect::Resizes { .. }
+            | Effect::Exchanges { .. } => {}
         }
     }
 

@@ -10,8 +10,8 @@ use guest_agent::call::{
     Outcome as Answer, ReadAt, ReadDirectory, ReadLink, Stat, SyncHow,
 };
 use testcases::{
-    Allocate, Bytes, Contents, FileOperation, FilePath, FileRange, Fill, FromTo, LinkTarget, Operation,
-    Outcome, RangeToRange, ReadRange, SetFlags, Sync, WriteRange, WriteSource, XattrOf,
+    Allocate, Bytes, Contents, Exchange, FileOperation, FilePath, FileRange, Fill, FromTo, LinkTarget,
+    Operation, Outcome, RangeToRange, ReadRange, SetFlags, Sync, WriteRange, WriteSource, XattrOf,
 };
 use verdict::observe::evidence::{Brought, Tried};
 
@@ -90,6 +90,10 @@ impl Scene<'_> {
                 to: path(to),
             },
             FileOperation::ReflinkRange(ranges) => FileChange::ReflinkRange(file_ranges(ranges)),
+            FileOperation::Exchange(Exchange { file, with }) => FileChange::Exchange {
+                file: path(file),
+                with: path(with),
+            },
             FileOperation::Allocate(allocate) => allocation(allocate),
             FileOperation::Punch(part) => range(part, Allocation::Punch),
             FileOperation::Zero(part) => range(part, Allocation::Zero),

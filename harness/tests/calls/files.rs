@@ -256,6 +256,20 @@ pub(crate) async fn share_blocks(guest: &Guest<'_>) {
     };
     assert_eq!(done(guest.ask(copy).await), 4 * PAGE);
     assert!(guest.read("c", 4 * PAGE, 4 * PAGE).await.counting);
+
+    // The filesystem is made without it.
+    let exchange = |file: &str, with: &str| FileChange::Exchange {
+        file: path_of(file),
+        with: path_of(with),
+    };
+    let refused = if guest.version < (6, 10) {
+        libc::ENOTTY
+    } else {
+        libc::EOPNOTSUPP
+    };
+    assert_eq!(guest.change(exchange("a", "c")).await, refused);
+    assert!(guest.read("a", 0, 8 * PAGE).await.counting);
+    assert_eq!(guest.change(exchange("a", "nobody")).await, libc::ENOENT);
 }
 
 fn ranges(from: &str, from_offset: u64, to: &str, to_offset: u64, length: u64) -> FileRanges {

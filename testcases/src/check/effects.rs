@@ -25,6 +25,12 @@ impl Walk<'_> {
             Effect::Opens(name) => files.open(name.path, said(name.key), &mut self.found),
             Effect::Closes(name) => files.close(name.path, said(name.key), &mut self.found),
             Effect::Resizes { file, size } => self.resize(file, *size, args),
+            Effect::Exchanges { file, with } => {
+                let size = |path| files.known(path).and_then(|known| known.size);
+                let (of_one, of_other) = (size(file), size(with));
+                files.resize(file, of_other, args.handle.clone());
+                files.resize(with, of_one, args.handle.clone());
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use super::Walk;
 use super::files::Known;
 use crate::diagnostic::Diagnostic;
 use crate::model::{
-    Advice, AdviseSpec, Effect, FileKind, FileOperation, FileRange, InMapping, Mapped, MappingKind,
+    Advice, AdviseSpec, Effect, Exchange, FileKind, FileOperation, FileRange, InMapping, Mapped, MappingKind,
     Operation, Outcome, Place, PolicySpec, RangeToRange, ReadRange, StoreSpec, Sync, SystemOperation,
     VictimOperation, VictimPlace, WriteRange, WriteSource, Writes,
 };
@@ -71,7 +71,8 @@ impl Walk<'_> {
             | Effect::Removes(_)
             | Effect::Opens(_)
             | Effect::Closes(_)
-            | Effect::Resizes { .. } => {}
+            | Effect::Resizes { .. }
+            | Effect::Exchanges { .. } => {}
         }
     }
 
@@ -123,6 +124,10 @@ impl Walk<'_> {
                 self.source_range(ranges, args, outcome);
                 let length = Some((ranges.length, args.at("length")));
                 self.inside(&ranges.to, args.at("to"), ranges.at, length, args.at("at"));
+            }
+            FileOperation::Exchange(Exchange { file, with }) => {
+                self.of_kind(file, args.at("file"), FileKind::File, outcome);
+                self.of_kind(with, args.at("with"), FileKind::File, outcome);
             }
             FileOperation::Allocate(part) => {
                 self.of_kind(&part.file, args.at("file"), FileKind::File, outcome);

@@ -25,8 +25,8 @@ use super::victims::{
 };
 use super::words::Ending;
 use crate::model::{
-    Allocate, CallResult, DeadlySignal, FileRange, FilesystemState, ForkSpec, Fragment, FromTo, MountSpec,
-    NotifyFailure, PolicySpec, RangeToRange, Release, SentSignal, Truncate, Watcher,
+    Allocate, CallResult, DeadlySignal, Exchange, FileRange, FilesystemState, ForkSpec, Fragment, FromTo,
+    MountSpec, NotifyFailure, PolicySpec, RangeToRange, Release, SentSignal, Truncate, Watcher,
 };
 use crate::value::{Bytes, Comm, FileName, FilePath, VictimName, byte};
 
@@ -119,6 +119,8 @@ verbs! {
         dedupe "dedupe" Dedupe(RangeToRange);
         /// Copies a part of a file into another (copy_file_range(2)).
         copy "copy" Copy(RangeToRange);
+        /// Exchanges all that two files hold (XFS_IOC_EXCHANGE_RANGE).
+        exchange "exchange" Exchange(Exchange);
         /// Allocates space for a part of a file.
         allocate "allocate" Allocate(Allocate);
         /// Takes the blocks of a part of a file away.

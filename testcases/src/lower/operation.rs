@@ -52,6 +52,7 @@ pub(super) fn operation(
         OperationDocument::Reflink(reflink) => return self::reflink(reflink, node, found),
         OperationDocument::Dedupe(ranges) => Operation::File(FileOperation::Dedupe(ranges)),
         OperationDocument::Copy(ranges) => Operation::File(FileOperation::Copy(ranges)),
+        OperationDocument::Exchange(files) => Operation::File(FileOperation::Exchange(files)),
         OperationDocument::Allocate(part) => Operation::File(FileOperation::Allocate(part)),
         OperationDocument::Punch(part) => Operation::File(FileOperation::Punch(part)),
         OperationDocument::Zero(part) => Operation::File(FileOperation::Zero(part)),

@@ -81,6 +81,16 @@ pub struct FromTo {
     pub to: FilePath,
 }
 
+/// Two files that exist.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping like `{ file: a, with: b }`")]
+pub struct Exchange {
+    /// One of them.
+    pub file: FilePath,
+    /// The other.
+    pub with: FilePath,
+}
+
 /// A part of a file, and where it goes in another that exists.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(

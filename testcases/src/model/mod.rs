@@ -26,8 +26,8 @@ pub use expect::{
     Outcome, PageFlagsExpectation, Sharing, ShutdownReason, StateExpectation, TraceExpectation,
 };
 pub use file::{
-    Allocate, FileRange, Fragment, FromTo, LinkTarget, RangeToRange, ReadRange, SetFlags, SetXattr, Sync,
-    Truncate, WriteFile, WriteRange, WriteSource, XattrOf,
+    Allocate, Exchange, FileRange, Fragment, FromTo, LinkTarget, RangeToRange, ReadRange, SetFlags, SetXattr,
+    Sync, Truncate, WriteFile, WriteRange, WriteSource, XattrOf,
 };
 pub(crate) use finding::Key as FindingKey;
 pub use finding::{FindingKind, FindingSignature, FindingValue, FindingValueError, FindingWord, SeenSignal};

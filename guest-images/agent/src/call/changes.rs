@@ -138,6 +138,14 @@ pub enum FileChange {
     },
     /// ioctl(FICLONERANGE) into an existing file; a length of 0 means to the end of the first one.
     ReflinkRange(FileRanges),
+    /// ioctl(XFS_IOC_EXCHANGE_RANGE) of two existing files, to the end of both, so that they exchange their sizes too; written
+    /// back before it returns.
+    Exchange {
+        /// One of them.
+        file: String,
+        /// The other.
+        with: String,
+    },
     /// ioctl(FS_IOC_FSSETXATTR): what is `None` stays.
     SetFlags {
         /// A file or directory.

@@ -101,6 +101,7 @@ pub(crate) fn carry_out(change: &FileChange, held: &Held) -> Tried<()> {
             files::sync(&target, to)
         }
         FileChange::ReflinkRange(ranges) => files::clone_range(ranges),
+        FileChange::Exchange { file, with } => files::exchange(file, with),
         FileChange::SetFlags { path, flags } => files::set_flags(path, *flags),
         FileChange::DropCaches { what } => {
             let word = match what {

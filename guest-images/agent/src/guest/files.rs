@@ -4,6 +4,7 @@
 use super::contents::{Summary, fill};
 use super::error::{Call, Tried};
 use super::sys::file::{self, FiemapExtent, FsXattr};
+use super::sys::xfs;
 use guest_agent::address::{FileOffset, FsOffset, PAGE_SIZE};
 use guest_agent::call::{Contents, Deduped, Extent, FileFlags, FileKind, FileRanges, FileStatus, Fill};
 use std::fs::{self, File, OpenOptions};
@@ -77,6 +78,12 @@ pub(crate) fn open_to_write(path: &str, direct: bool) -> Tried<File> {
         .custom_flags(direct_flag(direct))
         .open(path)
         .of("open", path)
+}
+
+/// Opens for reading and writing.
+fn open_to_change(path: &str) -> Tried<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).open(path).of("open", path)
 }
 
 /// Creates, and opens for writing.
@@ -218,14 +225,17 @@ pub(crate) fn clone_range(ranges: &FileRanges) -> Tried<()> {
     .of("FICLONERANGE", format_args!("{} to {}", ranges.from, ranges.to))
 }
 
+/// XFS_IOC_EXCHANGE_RANGE.
+pub(crate) fn exchange(path: &str, with: &str) -> Tried<()> {
+    let (file, other) = (open_to_change(path)?, open_to_change(with)?);
+    xfs::exchange(file.as_fd(), other.as_fd())
+        .of("XFS_IOC_EXCHANGE_RANGE", format_args!("{path} with {with}"))
+}
+
 /// FIDEDUPERANGE.
 pub(crate) fn dedupe(ranges: &FileRanges) -> Tried<Deduped> {
     let source = open(&ranges.from)?;
-    let target = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(&ranges.to)
-        .of("open", &ranges.to)?;
+    let target = open_to_change(&ranges.to)?;
     file::dedupe(
         source.as_fd(),
         ranges.from_offset.0,

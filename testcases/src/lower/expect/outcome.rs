@@ -58,6 +58,7 @@ impl Ends {
             | OperationDocument::Unlink(_)
             | OperationDocument::Reflink(_)
             | OperationDocument::Copy(_)
+            | OperationDocument::Exchange(_)
             | OperationDocument::Allocate(_)
             | OperationDocument::Punch(_)
             | OperationDocument::Zero(_)

@@ -39,6 +39,7 @@ impl OperationFacts<'_> {
             Effect::Links { from, to } => [Some(*from), Some(to.path)],
             Effect::Moves { from, to } => [Some(from.path), Some(to.path)],
             Effect::Resizes { file, .. } => [Some(*file), None],
+            Effect::Exchanges { file, with } => [Some(*file), Some(*with)],
         };
         self.uses.iter().copied().chain(changed.into_iter().flatten())
     }
@@ -165,6 +166,13 @@ pub enum Effect<'a> {
         /// What becomes of the size.
         size: SizeChange,
     },
+    /// Each of two files has what the other held, and its size.
+    Exchanges {
+        /// One.
+        file: &'a FilePath,
+        /// The other.
+        with: &'a FilePath,
+    },
 }
 
 impl<'a> Effect<'a> {
@@ -173,9 +181,12 @@ impl<'a> Effect<'a> {
         match self {
             Self::Makes { name, .. } => Some(*name),
             Self::Links { to, .. } | Self::Moves { to, .. } => Some(*to),
-            Self::Nothing | Self::Removes(_) | Self::Opens(_) | Self::Closes(_) | Self::Resizes { .. } => {
-                None
-            }
+            Self::Nothing
+            | Self::Removes(_)
+            | Self::Opens(_)
+            | Self::Closes(_)
+            | Self::Resizes { .. }
+            | Self::Exchanges { .. } => None,
         }
     }
 }

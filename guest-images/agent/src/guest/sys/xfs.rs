@@ -99,6 +99,17 @@ struct HealthMonitor {
     pad: [u8; 23],
 }
 
+/// `struct xfs_exchange_range`, `fs/xfs/libxfs/xfs_fs.h` since 6.10. File 2 is the one that is asked.
+#[repr(C)]
+struct ExchangeRange {
+    file1: i32,
+    pad: u32,
+    file1_offset: u64,
+    file2_offset: u64,
+    length: u64,
+    flags: u64,
+}
+
 /// `struct fs_qfilestatv`, `<linux/dqblk_xfs.h>`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
@@ -133,6 +144,7 @@ const FIFREEZE: u64 = request(READ | WRITE, b'X', 119, size_of::<libc::c_int>())
 const FITHAW: u64 = request(READ | WRITE, b'X', 120, size_of::<libc::c_int>());
 const XFS_IOC_FSGEOMETRY_V4: u64 = request(READ, b'X', 124, size_of::<Geometry>());
 const XFS_IOC_GOINGDOWN: u64 = request(READ, b'X', 125, size_of::<u32>());
+const XFS_IOC_EXCHANGE_RANGE: u64 = request(WRITE, b'X', 129, size_of::<ExchangeRange>());
 
 /// ioctl(FS_IOC_GETFSMAP): every record between two keys of the filesystem that holds `file`.
 pub(crate) fn getfsmap(file: BorrowedFd<'_>, low: Fsmap, high: Fsmap) -> io::Result<Vec<Fsmap>> {
@@ -183,6 +195,22 @@ pub(crate) fn thaw(root: BorrowedFd<'_>) -> io::Result<()> {
 pub(crate) fn shut_down(root: BorrowedFd<'_>, flags: u32) -> io::Result<()> {
     // SAFETY: the kernel reads one u32, whatever the direction in the request number says.
     check(unsafe { libc::ioctl(root.as_raw_fd(), XFS_IOC_GOINGDOWN, &raw const flags) })
+}
+
+/// ioctl(XFS_IOC_EXCHANGE_RANGE) of two whole files, whatever their sizes, written back; both are open for reading and writing.
+pub(crate) fn exchange(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> io::Result<()> {
+    const TO_EOF: u64 = 1 << 0;
+    const DSYNC: u64 = 1 << 1;
+    let range = ExchangeRange {
+        file1: one.as_raw_fd(),
+        pad: 0,
+        file1_offset: 0,
+        file2_offset: 0,
+        length: 0,
+        flags: TO_EOF | DSYNC,
+    };
+    // SAFETY: the kernel reads exactly the structure whose size the request number carries.
+    check(unsafe { libc::ioctl(other.as_raw_fd(), XFS_IOC_EXCHANGE_RANGE, &raw const range) })
 }
 
 /// ioctl(XFS_IOC_HEALTH_MONITOR): a descriptor that one reads events from.

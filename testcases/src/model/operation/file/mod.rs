@@ -7,8 +7,8 @@ mod text;
 use serde::Serialize;
 
 use crate::model::{
-    Allocate, FileRange, Fragment, FromTo, LinkTarget, RangeToRange, ReadRange, SetFlags, SetXattr, Sync,
-    Truncate, WriteFile, WriteRange, XattrOf,
+    Allocate, Exchange, FileRange, Fragment, FromTo, LinkTarget, RangeToRange, ReadRange, SetFlags, SetXattr,
+    Sync, Truncate, WriteFile, WriteRange, XattrOf,
 };
 use crate::value::FilePath;
 
@@ -71,6 +71,8 @@ pub enum FileOperation {
     Dedupe(RangeToRange),
     /// Copies a part of a file into another (copy_file_range(2)).
     Copy(RangeToRange),
+    /// Exchanges all that two files hold (XFS_IOC_EXCHANGE_RANGE).
+    Exchange(Exchange),
     /// Allocates space (fallocate(2), mode 0 or FALLOC_FL_KEEP_SIZE).
     Allocate(Allocate),
     /// Takes the blocks of a part of a file away (FALLOC_FL_PUNCH_HOLE).

@@ -6,7 +6,7 @@ use crate::model::operation::{
     DataAccess, Effect, FileKind, InMapping, Named, NewSize, OperationFacts, SizeChange, Verb, Writes,
 };
 use crate::model::{
-    Allocate, FileRange, Fragment, FromTo, Place, SetXattr, Sync, Truncate, VictimPlace, WriteFile,
+    Allocate, Exchange, FileRange, Fragment, FromTo, Place, SetXattr, Sync, Truncate, VictimPlace, WriteFile,
     WriteSource, XattrOf,
 };
 use crate::value::{Bytes, FilePath};
@@ -225,6 +225,17 @@ impl FileOperation {
                 writes: Writes::Filesystem,
                 uses: vec![&ranges.from],
                 effect: reaches(&ranges.to, ranges.at, ranges.length),
+                data: DataAccess::None,
+            },
+            Self::Exchange(Exchange { file, with }) => OperationFacts {
+                word: "exchange",
+                verb: Verb::new("exchange", "exchanging"),
+                object: format!("{file} with {with}"),
+                subject: whole(file),
+                needs_mount: true,
+                writes: Writes::Filesystem,
+                uses: vec![],
+                effect: Effect::Exchanges { file, with },
                 data: DataAccess::None,
             },
             Self::Allocate(Allocate {
