@@ -97,6 +97,7 @@ impl<'a> Checks<'a> {
                 seen.log.as_deref(),
                 &known,
             );
+            self.asks_for(&wanted.has, seen.log.as_deref().unwrap_or_default(), &known);
         }
         for (watcher, wanted) in &expected.watched {
             let heard = seen.watched.get(watcher.as_str()).map(Vec::as_slice);
@@ -116,6 +117,18 @@ impl<'a> Checks<'a> {
         };
         for wanted in expected.trace.iter().filter(seeable) {
             self.traced(step, wanted, seen.trace.as_deref(), &known);
+        }
+    }
+
+    /// Keeps the lines of the kernel's log that these patterns ask for.
+    fn asks_for(&mut self, globs: &[Glob], log: &'a [String], known: &Known<'_>) {
+        for glob in globs {
+            let patterns = filled(glob, known).unwrap_or_default();
+            let lines = log
+                .iter()
+                .filter(|line| patterns.iter().any(|pattern| pattern.is_in(line)));
+            self.asked_lines
+                .extend(lines.map(|line| (glob.to_string(), line.as_str())));
         }
     }
 

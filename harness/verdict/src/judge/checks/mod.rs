@@ -76,6 +76,8 @@ pub(super) struct Checks<'a> {
     ends: BTreeSet<&'a str>,
     /// The lines of the trace with the signals to processes of the case's own that an expectation has spoken about.
     lines: BTreeSet<usize>,
+    /// The lines of the kernel's log that an expectation has asked for, each with what it asked.
+    asked_lines: Vec<(String, &'a str)>,
     found: Vec<Found>,
 }
 
@@ -89,6 +91,7 @@ impl<'a> Checks<'a> {
             raised: BTreeSet::new(),
             ends: BTreeSet::new(),
             lines: BTreeSet::new(),
+            asked_lines: Vec::new(),
             found: Vec::new(),
         }
     }

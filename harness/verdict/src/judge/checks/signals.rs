@@ -245,12 +245,24 @@ impl<'a> Checks<'a> {
             .collect()
     }
 
+    /// Whether the case asks for the line in which the kernel says that it sends this signal (mm/memory-failure.c, kill_proc),
+    /// and names the process there.
+    fn is_asked_of_the_log(&self, sent: &Sent) -> bool {
+        let line_of_kill_proc = format!("Sending SIGBUS to {}:{} ", sent.task, sent.pid);
+        sent.number == SIGBUS
+            && self
+                .asked_lines
+                .iter()
+                .any(|(asked, line)| asked.contains(&sent.task) && line.contains(&line_of_kill_proc))
+    }
+
     /// Signals to processes that are no victims, of which no expectation has spoken.
     pub(super) fn strangers(&mut self) {
         let ours = self.pids_of_victims();
         let strangers: BTreeMap<(i32, String), i32> = signals_in_lines(&self.evidence.trace, 0)
             .into_iter()
             .filter(|(line, sent)| !ours.contains(&sent.pid) && !self.lines.contains(line))
+            .filter(|(_, sent)| !self.is_asked_of_the_log(sent))
             .map(|(_, sent)| ((sent.pid, sent.task), sent.number))
             .collect();
         for ((pid, task), number) in strangers {

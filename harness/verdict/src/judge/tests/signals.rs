@@ -236,6 +236,42 @@ fn with_strangers(code: i32) -> Evidence {
     evidence
 }
 
+/// A case that asks the log for "Sending SIGBUS to xfs_io:" has spoken of that process; one that asks for less has not.
+#[test]
+fn a_process_that_the_case_names_in_the_log_is_no_stranger() {
+    let mut evidence = with_strangers(5);
+    evidence.trace.remove(0);
+    if let StepEvidence::State(state) = &mut evidence.steps[STATE] {
+        let line = "Memory failure: 0x1: Sending SIGBUS to xfs_io:77 due to hardware memory corruption";
+        state.log = Some(vec![line.to_owned()]);
+    }
+    let asks = |text: &str| {
+        expecting(|state| {
+            state.log = Some(testcases::Lines {
+                has: vec![text.parse().unwrap()],
+                lacks: Vec::new(),
+            });
+        })
+    };
+    assert_passes(&asks("Sending SIGBUS to xfs_io:"), &evidence);
+    assert_only(
+        &asks("Sending SIGBUS to"),
+        &evidence,
+        "a process that is no victim was signalled",
+    );
+    // Of another process of that name the line says nothing.
+    if let StepEvidence::State(state) = &mut evidence.steps[STATE] {
+        state.log = Some(vec![
+            "Memory failure: 0x1: Sending SIGBUS to xfs_io:78 due to".to_owned(),
+        ]);
+    }
+    assert_only(
+        &asks("Sending SIGBUS to xfs_io:"),
+        &evidence,
+        "a process that is no victim was signalled",
+    );
+}
+
 #[test]
 fn a_process_of_the_cases_own_is_told_rightly() {
     let case = |signal| {
