@@ -102,8 +102,17 @@ pub fn build_image(kernel: Kernel, cache: &Cache, progress: &dyn Progress) -> Re
     })
 }
 
+/// Removes from the cache the image with this id: of a kernel that will not be seen again. Does nothing if it is not there; waits
+/// for whoever is making it. That nobody uses it is the caller's word.
+///
+/// # Errors
+/// When its lock cannot be had, or its files cannot be removed.
+pub fn forget_image(cache: &Cache, id: &str, progress: &dyn Progress) -> Result<(), Error> {
+    cache.forget(&entry(id), "an image that is not wanted any more", progress)
+}
+
 /// The cache's entry of the image with this id.
-pub(crate) fn entry(id: &str) -> EntryName {
+fn entry(id: &str) -> EntryName {
     EntryName::new("images", id)
 }
 

@@ -31,7 +31,7 @@ mod userland;
 
 pub use cache::Cache;
 pub use error::{Error, with_causes};
-pub use image::{Image, build_image, prepare};
+pub use image::{Image, build_image, forget_image, prepare};
 pub use kernel::build;
 pub use kernel::{
     BootKind, Kernel, KernelSpec, KnownKernel, Missing, MissingOption, Packaged, SourceLines, known_kernels,

@@ -82,25 +82,11 @@ impl Cache {
         &self.root
     }
 
-    /// Forgets which packages a name stands for, so that the next run asks the archive for newer ones.
-    ///
-    /// `name` is a kernel's name; entries already made stay. Does nothing if the name was not resolved yet.
-    pub fn forget_kernel(&self, name: &str) -> Result<(), Error> {
-        let path = self.pin_path(&crate::kernel::pin_name(name));
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::io("remove", &path, error))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Removes the image with this id: of a kernel that will not be seen again. Does nothing if it is not there; waits for
-    /// whoever is making it. That nobody uses it is the caller's word.
-    pub fn forget_image(&self, id: &str, progress: &dyn Progress) -> Result<(), Error> {
-        let name = crate::image::entry(id);
-        let _lock = self.lock(&name.flat(), "an image that is not wanted any more", progress)?;
-        remove(&self.folder(&name))
+    /// Removes an entry that is not wanted any more. Does nothing if it is not there; waits for whoever is making it. That nobody
+    /// uses it is the caller's word. `what` names the entry for people.
+    pub(crate) fn forget(&self, name: &EntryName, what: &str, progress: &dyn Progress) -> Result<(), Error> {
+        let _lock = self.lock(&name.flat(), what, progress)?;
+        remove(&self.folder(name))
     }
 
     /// The folder of an entry that is there and undamaged.

@@ -46,15 +46,15 @@ fn built_once_then_found() {
 }
 
 #[test]
-fn an_image_that_is_not_wanted_any_more_goes_alone() {
+fn an_entry_that_is_not_wanted_any_more_goes_alone() {
     let (_folder, cache) = fresh();
-    let [gone, stays] = ["00ff", "00fe"].map(crate::image::entry);
+    let [gone, stays] = ["00ff", "00fe"].map(|key| EntryName::new("things", key));
     for name in [&gone, &stays] {
-        cache.obtain(name, "an image", &Silent, |_| Ok(())).unwrap();
+        cache.obtain(name, "a thing", &Silent, |_| Ok(())).unwrap();
     }
-    cache.forget_image("00ff", &Silent).unwrap();
+    cache.forget(&gone, "a thing", &Silent).unwrap();
     assert!(cache.lookup(&gone).is_none() && cache.lookup(&stays).is_some());
-    cache.forget_image("00ff", &Silent).unwrap();
+    cache.forget(&gone, "a thing", &Silent).unwrap();
 }
 
 #[test]

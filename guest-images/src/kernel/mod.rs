@@ -29,8 +29,6 @@ use crate::error::Error;
 use crate::modules::PlannedModule;
 use crate::progress::Progress;
 
-pub(crate) use named::pin_name;
-
 /// What QEMU is given to boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -20,7 +20,7 @@ const LAYOUT: &str = "kernel entry 1";
 const RECORD: &str = "kernel.json";
 
 /// Under which the packages of a named kernel are remembered.
-pub(crate) fn pin_name(kernel: &str) -> String {
+fn pin_name(kernel: &str) -> String {
     format!("kernel-{kernel}")
 }
 

@@ -8,7 +8,7 @@ pub mod trial;
 
 use guest_images::build::{BuildRequest, Built, Flavour, build};
 use guest_images::with_causes;
-use guest_images::{Cache, Error, Image, KernelSpec, Progress};
+use guest_images::{Cache, Error, Image, KernelSpec, Progress, forget_image};
 use harness::run::{CASE_DEADLINE, Request, Stop, Teller, run};
 use machine::accel::Accelerator;
 use machine::snapshot::Store;
@@ -116,8 +116,7 @@ impl Lab<'_> {
         let templates = Store::open(self.cache.root()).and_then(|store| store.forget_image(&image.id));
         let left: Vec<String> = [
             templates.err().map(|error| with_causes(&error)),
-            self.cache
-                .forget_image(&image.id, self.progress)
+            forget_image(self.cache, &image.id, self.progress)
                 .err()
                 .map(|error| with_causes(&error)),
         ]
