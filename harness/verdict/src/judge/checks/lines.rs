@@ -120,7 +120,8 @@ impl<'a> Checks<'a> {
         }
     }
 
-    /// Keeps the lines of the kernel's log that these patterns ask for.
+    /// Keeps the lines of the kernel's log that these patterns ask for. One that stands for what is not known asks for none, and
+    /// [`Self::has_and_lacks`] has made a finding of it.
     fn asks_for(&mut self, globs: &[Glob], log: &'a [String], known: &Known<'_>) {
         for glob in globs {
             let patterns = filled(glob, known).unwrap_or_default();

@@ -246,14 +246,15 @@ impl<'a> Checks<'a> {
     }
 
     /// Whether the case asks for the line in which the kernel says that it sends this signal (mm/memory-failure.c, kill_proc),
-    /// and names the process there.
+    /// and names the process there: `Sending SIGBUS to xfs_io`. A letter that happens to stand in what it asks names nobody.
     fn is_asked_of_the_log(&self, sent: &Sent) -> bool {
+        let named = format!("to {}", sent.task);
         let line_of_kill_proc = format!("Sending SIGBUS to {}:{} ", sent.task, sent.pid);
         sent.number == SIGBUS
             && self
                 .asked_lines
                 .iter()
-                .any(|(asked, line)| asked.contains(&sent.task) && line.contains(&line_of_kill_proc))
+                .any(|(asked, line)| asked.contains(&named) && line.contains(&line_of_kill_proc))
     }
 
     /// Signals to processes that are no victims, of which no expectation has spoken.
