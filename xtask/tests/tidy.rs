@@ -319,7 +319,7 @@ fn whoever_adds_an_operation_a_call_or_a_mechanism_is_asked_for_each_place() {
     };
     let (mut list, mut declared) = (Vec::new(), BTreeSet::new());
     for (path, text) in files().into_iter().filter(|(path, _)| is_source(path)) {
-        let faults = matches::faults(&text);
+        let faults = matches::faults(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let is_excepted = |what: &str| {
             let mut exceptions = matches::EXCEPTIONS.iter();
             exceptions
@@ -331,7 +331,7 @@ fn whoever_adds_an_operation_a_call_or_a_mechanism_is_asked_for_each_place() {
                 .filter(|(_, what)| !is_excepted(what))
                 .map(|(line, what)| format!("{}:{line}: {what}; name each kind, in a match", path.display())),
         );
-        declared.extend(matches::declared(&text));
+        declared.extend(matches::declared(&text).unwrap());
     }
     for name in matches::ENUMS.iter().filter(|name| !declared.contains(**name)) {
         list.push(format!(

@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Finds in the text of a source file where an enum is not matched kind by kind: by a wildcard arm, or by an `if let`, a
+//! Finds in a source file where an enum is not matched kind by kind: by a wildcard arm, or by an `if let`, a
 //! `let … else` or a `matches!` that says nothing of the other kinds. Whoever adds a kind must be asked for each place.
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use std::collections::BTreeMap;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
+use syn::visit::{self, Visit};
+use syn::{
+    Expr, ExprLet, ExprMatch, ItemImpl, ItemMod, ItemUse, Local, Macro, Pat, Path, Token, Type, UseTree,
+};
 
 /// The enums to which kinds are added: what a case can do, what is known of it, what the guest can be asked, and the ways in
 /// which an error is made.
@@ -34,241 +44,297 @@ pub(crate) const ENUMS: [&str; 24] = [
 /// Where an enum may be matched otherwise, and why.
 pub(crate) const EXCEPTIONS: [(&str, &str); 1] = [
     // The conditions of the rules: a row is for those that it names, and the row that is for all others comes last. A
-    // mechanism for which no row is right shows where the suite runs: the oracle foretells of each error what comes of it.
+    // mechanism for which no row is right shows where the suite runs: the oracle predicts of each error what comes of it.
     ("harness/verdict/src/oracle/rules.rs", "Mechanism"),
 ];
 
-/// The lines, counted from 1, at which one of the enums is not matched kind by kind, each with what is wrong.
-pub(crate) fn faults(source: &str) -> Vec<(usize, String)> {
-    let code = source.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
-    let code = with_self_named(&blanked(code));
-    let mut found: Vec<(usize, String)> = Vec::new();
-    for at in words(&code, "match") {
-        let Some(open) = at_depth_0(&code, at, |rest| rest.starts_with('{')) else {
-            continue;
-        };
-        let arms = arms(&code, open + 1, closing(&code, open));
-        found
-            .extend(catch_all(&arms).map(|(at, name)| (at, format!("an arm for all other kinds of {name}"))));
-    }
-    for at in words(&code, "let") {
-        let end = at_depth_0(&code, at, |rest| {
-            rest.starts_with('=') && !rest.starts_with("==") && !rest.starts_with("=>")
-        });
-        if let Some((_, name)) = end.and_then(|end| named(&code[at..end]).next()) {
-            found.push((at, format!("a `let` that is for some kinds of {name} only")));
+/// The lines, counted from 1, at which one of the enums is not matched kind by kind, each with what is wrong. What stands in a
+/// module of tests is passed over. Fails where the file is no Rust.
+pub(crate) fn faults(source: &str) -> syn::Result<Vec<(usize, String)>> {
+    let mut search = Search::default();
+    search.visit_file(&syn::parse_file(source)?);
+    // What stands in a macro's brackets may be met twice: as a part of what is around it, and by itself.
+    search.found.sort_unstable();
+    search.found.dedup();
+    Ok(search.found)
+}
+
+/// The enums that a source file declares, also in the brackets of a macro. Fails where the file is no Rust.
+pub(crate) fn declared(source: &str) -> syn::Result<Vec<String>> {
+    let mut names = Vec::new();
+    each_place(source.parse()?, &mut |rest| {
+        let mut rest = rest.iter();
+        if let (Some(TokenTree::Ident(word)), Some(TokenTree::Ident(name))) = (rest.next(), rest.next())
+            && word == "enum"
+        {
+            names.push(name.to_string());
+        }
+    });
+    Ok(names)
+}
+
+/// Shows what is left of the tokens at each place, also in brackets.
+fn each_place(tokens: TokenStream, look: &mut impl FnMut(&[TokenTree])) {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    for (at, token) in tokens.iter().enumerate() {
+        look(&tokens[at..]);
+        if let TokenTree::Group(group) = token {
+            each_place(group.stream(), look);
         }
     }
-    for at in words(&code, "matches!") {
-        let open = at + "matches!".len();
-        if let Some((_, name)) = named(&code[open..closing(&code, open)]).next() {
-            found.push((
-                at,
-                format!("a `matches!` that is false of all other kinds of {name}"),
-            ));
-        }
+}
+
+#[derive(Default)]
+struct Search {
+    found: Vec<(usize, String)>,
+    /// Which of the enums `Self` is here.
+    itself: Option<&'static str>,
+}
+
+impl Search {
+    fn fault(&mut self, at: Span, what: String) {
+        self.found.push((at.start().line, what));
     }
-    for at in words(&code, "use") {
-        let end = code[at..].find(';').map_or(code.len(), |length| at + length);
-        let imported = &code[at..end];
-        for name in ENUMS {
-            let kinds = words(imported, name).any(|at| imported[at + name.len()..].starts_with("::"));
-            if kinds {
-                found.push((at, format!("kinds of {name} are called by half their names")));
+
+    /// The enum of which a path names a kind.
+    fn enum_of(&self, path: &Path) -> Option<&'static str> {
+        let mut segments = path.segments.iter().rev();
+        let (kind, of) = (segments.next()?, segments.next()?);
+        let is_kind = kind
+            .ident
+            .to_string()
+            .starts_with(|letter: char| letter.is_ascii_uppercase());
+        match of.ident.to_string().as_str() {
+            "Self" => self.itself,
+            of => ENUMS.into_iter().find(|name| *name == of),
+        }
+        .filter(|_| is_kind)
+    }
+
+    /// An enum of which a kind is named somewhere in a pattern.
+    fn named_in(&self, pattern: &Pat) -> Option<&'static str> {
+        struct Named<'a>(&'a Search, Option<&'static str>);
+        impl<'ast> Visit<'ast> for Named<'_> {
+            fn visit_path(&mut self, path: &'ast Path) {
+                self.1 = self.1.or_else(|| self.0.enum_of(path));
             }
         }
+        let mut named = Named(self, None);
+        named.visit_pat(pattern);
+        named.1
     }
-    found.sort_unstable();
-    let line = |at: usize| code[..at].matches('\n').count() + 1;
-    found.into_iter().map(|(at, what)| (line(at), what)).collect()
+
+    /// The patterns of one place of a value, arm by arm: one that takes whatever is left must not stand beside one that names a
+    /// kind there or further in.
+    fn place(&mut self, patterns: &[&Pat]) {
+        let patterns: Vec<&Pat> = patterns
+            .iter()
+            .flat_map(|pattern| alternatives(pattern))
+            .collect();
+        if let Some(name) = patterns.iter().find_map(|pattern| self.named_in(pattern)) {
+            for pattern in patterns.iter().filter(|pattern| takes_whatever_is_left(pattern)) {
+                self.fault(pattern.span(), format!("an arm for all other kinds of {name}"));
+            }
+        }
+        let mut further_in: BTreeMap<(String, String), Vec<&Pat>> = BTreeMap::new();
+        for pattern in patterns {
+            let (of, parts) = parts(pattern);
+            for (part, pattern) in parts {
+                further_in.entry((of.clone(), part)).or_default().push(pattern);
+            }
+        }
+        for patterns in further_in.values() {
+            self.place(patterns);
+        }
+    }
+
+    fn some_kinds_only(&mut self, pattern: &Pat, at: Span, of: &str) {
+        if let Some(name) = self.named_in(pattern) {
+            self.fault(at, format!("a `{of}` that is for some kinds of {name} only"));
+        }
+    }
+
+    fn imported(&mut self, tree: &UseTree, at: Span) {
+        match tree {
+            UseTree::Path(path) => {
+                if let Some(name) = ENUMS.into_iter().find(|name| path.ident == name) {
+                    self.fault(at, format!("kinds of {name} are called by half their names"));
+                }
+                self.imported(&path.tree, at);
+            }
+            UseTree::Group(group) => group.items.iter().for_each(|tree| self.imported(tree, at)),
+            UseTree::Name(_) | UseTree::Rename(_) | UseTree::Glob(_) => {}
+        }
+    }
 }
 
-/// The enums that a source file declares.
-pub(crate) fn declared(source: &str) -> Vec<String> {
-    let code = blanked(source);
-    let name = |at: usize| {
-        let rest = code[at + "enum".len()..].trim_start();
-        rest.chars().take_while(|letter| is_part(*letter)).collect()
+impl<'ast> Visit<'ast> for Search {
+    fn visit_item_mod(&mut self, module: &'ast ItemMod) {
+        let is_of_tests = |attribute: &syn::Attribute| {
+            attribute.path().is_ident("cfg")
+                && attribute
+                    .parse_args::<Path>()
+                    .is_ok_and(|path| path.is_ident("test"))
+        };
+        if !module.attrs.iter().any(is_of_tests) {
+            visit::visit_item_mod(self, module);
+        }
+    }
+
+    fn visit_item_impl(&mut self, implementation: &'ast ItemImpl) {
+        let name = match &*implementation.self_ty {
+            Type::Path(path) => path.path.segments.last().map(|segment| segment.ident.to_string()),
+            _ => None,
+        };
+        let around = self.itself;
+        self.itself = name.and_then(|name| ENUMS.into_iter().find(|one| *one == name));
+        visit::visit_item_impl(self, implementation);
+        self.itself = around;
+    }
+
+    fn visit_item_use(&mut self, import: &'ast ItemUse) {
+        self.imported(&import.tree, import.span());
+    }
+
+    fn visit_expr_match(&mut self, expression: &'ast ExprMatch) {
+        let patterns: Vec<&Pat> = expression.arms.iter().map(|arm| &arm.pat).collect();
+        self.place(&patterns);
+        visit::visit_expr_match(self, expression);
+    }
+
+    fn visit_expr_let(&mut self, expression: &'ast ExprLet) {
+        self.some_kinds_only(&expression.pat, expression.span(), "let");
+        visit::visit_expr_let(self, expression);
+    }
+
+    fn visit_local(&mut self, local: &'ast Local) {
+        self.some_kinds_only(&local.pat, local.span(), "let");
+        visit::visit_local(self, local);
+    }
+
+    fn visit_macro(&mut self, call: &'ast Macro) {
+        if call.path.is_ident("matches")
+            && let Ok(asked) = call.parse_body::<Matches>()
+        {
+            self.some_kinds_only(&asked.pattern, call.span(), "matches!");
+        }
+        // What stands in a macro's brackets is whatever the macro takes; where it has a word that begins one of these, it is read as
+        // one.
+        each_place(call.tokens.clone(), &mut |rest| {
+            let tokens = || rest.iter().cloned().collect::<TokenStream>();
+            match rest.first() {
+                Some(TokenTree::Ident(word)) if word == "match" => {
+                    if let Ok(expression) = begins_with::<ExprMatch>.parse2(tokens()) {
+                        self.visit_expr_match(&expression);
+                    }
+                }
+                Some(TokenTree::Ident(word)) if word == "let" => {
+                    if let Ok(Let(pattern)) = begins_with::<Let>.parse2(tokens()) {
+                        self.some_kinds_only(&pattern, word.span(), "let");
+                    }
+                }
+                Some(TokenTree::Ident(word)) if word == "matches" => {
+                    if let Ok(inner) = begins_with::<Macro>.parse2(tokens()) {
+                        self.visit_macro(&inner);
+                    }
+                }
+                _ => {}
+            }
+        });
+    }
+}
+
+/// What `matches!` is given.
+struct Matches {
+    pattern: Pat,
+}
+
+impl Parse for Matches {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        input.parse::<Expr>()?;
+        input.parse::<Token![,]>()?;
+        let pattern = Pat::parse_multi_with_leading_vert(input)?;
+        input.parse::<TokenStream>()?;
+        Ok(Self { pattern })
+    }
+}
+
+/// `let` and what it binds.
+struct Let(Pat);
+
+impl Parse for Let {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        input.parse::<Token![let]>()?;
+        Pat::parse_multi_with_leading_vert(input).map(Self)
+    }
+}
+
+/// The beginning of what there is, whatever comes behind it.
+fn begins_with<T: Parse>(input: ParseStream<'_>) -> syn::Result<T> {
+    let beginning = input.parse()?;
+    input.parse::<TokenStream>()?;
+    Ok(beginning)
+}
+
+/// A pattern without what stands around it, each alternative by itself.
+fn alternatives(pattern: &Pat) -> Vec<&Pat> {
+    match pattern {
+        Pat::Or(or) => or.cases.iter().flat_map(alternatives).collect(),
+        Pat::Paren(inner) => alternatives(&inner.pat),
+        Pat::Reference(inner) => alternatives(&inner.pat),
+        Pat::Ident(name) => match &name.subpat {
+            Some((_, inner)) => alternatives(inner),
+            None => vec![pattern],
+        },
+        _ => vec![pattern],
+    }
+}
+
+fn takes_whatever_is_left(pattern: &Pat) -> bool {
+    match pattern {
+        Pat::Wild(_) => true,
+        // A name that begins with a capital is a constant or a kind without its enum.
+        Pat::Ident(name) => !name
+            .ident
+            .to_string()
+            .starts_with(|letter: char| letter.is_ascii_uppercase()),
+        _ => false,
+    }
+}
+
+/// What a pattern is made of: of which kind, by the last two words of its path, and each of its parts by name.
+fn parts(pattern: &Pat) -> (String, Vec<(String, &Pat)>) {
+    let kind = |path: &Path| {
+        let words: Vec<String> = path
+            .segments
+            .iter()
+            .map(|segment| segment.ident.to_string())
+            .collect();
+        words[words.len().saturating_sub(2)..].join("::")
     };
-    words(&code, "enum").map(name).collect()
-}
-
-/// The text without its comments and without what stands in quotes; every line keeps its number.
-fn blanked(text: &str) -> String {
-    let mut blank = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(next) = rest.chars().next() {
-        let length = if rest.starts_with("//") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if let Some(raw) = rest.strip_prefix("r#\"") {
-            raw.find("\"#").map_or(rest.len(), |end| end + 5)
-        } else if next == '"' {
-            quoted(rest, '"')
-        } else if next == '\'' && (rest.starts_with("'\\") || rest.chars().nth(2) == Some('\'')) {
-            quoted(rest, '\'')
-        } else {
-            blank.push(next);
-            rest = &rest[next.len_utf8()..];
-            continue;
-        };
-        blank.extend(rest[..length].chars().filter(|letter| *letter == '\n'));
-        blank.push(' ');
-        rest = &rest[length..];
-    }
-    blank
-}
-
-/// The length of what stands in quotes, with them.
-fn quoted(text: &str, quote: char) -> usize {
-    let mut escaped = false;
-    for (at, letter) in text.char_indices().skip(1) {
-        if !escaped && letter == quote {
-            return at + quote.len_utf8();
-        }
-        escaped = !escaped && letter == '\\';
-    }
-    text.len()
-}
-
-/// The same with the name of one of the enums in place of `Self` in what is implemented for it.
-fn with_self_named(code: &str) -> String {
-    let mut text = String::with_capacity(code.len());
-    let mut done = 0;
-    for at in words(code, "impl") {
-        let Some(open) = code[at..].find('{').map(|length| at + length) else {
-            continue;
-        };
-        let header = &code[at..open];
-        let of = header.rsplit(" for ").next().unwrap_or(header);
-        let Some(name) = ENUMS.into_iter().find(|name| words(of, name).next().is_some()) else {
-            continue;
-        };
-        if at < done {
-            continue;
-        }
-        let end = closing(code, open);
-        text.push_str(&code[done..open]);
-        text.push_str(&code[open..end].replace("Self::", &format!("{name}::")));
-        done = end;
-    }
-    text.push_str(&code[done..]);
-    text
-}
-
-fn is_part(letter: char) -> bool {
-    letter.is_ascii_alphanumeric() || letter == '_'
-}
-
-/// Where a word stands that is no part of a longer one.
-fn words<'t>(text: &'t str, word: &'t str) -> impl Iterator<Item = usize> + 't {
-    let alone =
-        move |at: &usize| !text[..*at].ends_with(is_part) && !text[at + word.len()..].starts_with(is_part);
-    text.match_indices(word).map(|(at, _)| at).filter(alone)
-}
-
-/// From `start` on, where something stands that is in no further bracket.
-fn at_depth_0(text: &str, start: usize, is_it: impl Fn(&str) -> bool) -> Option<usize> {
-    let mut depth = 0_usize;
-    for (at, letter) in text[start..].char_indices() {
-        if depth == 0 && is_it(&text[start + at..]) {
-            return Some(start + at);
-        }
-        depth = depth_after(depth, letter)?;
-    }
-    None
-}
-
-/// In how many brackets one is after this letter; in none where it closes one that was never opened.
-fn depth_after(depth: usize, letter: char) -> Option<usize> {
-    match letter {
-        '(' | '[' | '{' => Some(depth + 1),
-        ')' | ']' | '}' => depth.checked_sub(1),
-        _ => Some(depth),
-    }
-}
-
-/// Where the bracket that opens at `open` is closed.
-fn closing(text: &str, open: usize) -> usize {
-    let end = at_depth_0(text, open + 1, |rest| rest.starts_with([')', ']', '}']));
-    end.unwrap_or(text.len())
-}
-
-/// The patterns between two places, with where each begins. Each alternative is one.
-fn arms(code: &str, mut at: usize, end: usize) -> Vec<(usize, String)> {
-    let mut patterns = Vec::new();
-    let block = &code[..end];
-    loop {
-        at += block[at..]
-            .find(|letter: char| !letter.is_whitespace() && letter != ',')
-            .unwrap_or(end - at);
-        if block[at..].starts_with("#[") {
-            at = closing(block, at + 1) + 1;
-            continue;
-        }
-        let Some(arrow) = at_depth_0(block, at, |rest| rest.starts_with("=>")) else {
-            return patterns;
-        };
-        let guard = at_depth_0(&block[..arrow], at, |rest| rest.starts_with(" if "));
-        let pattern = block[at..guard.unwrap_or(arrow)].split_whitespace();
-        let pattern = pattern.collect::<Vec<_>>().join(" ").replace("( ", "(");
-        let mut start = 0;
-        while let Some(bar) = at_depth_0(&pattern, start, |rest| rest.starts_with('|')) {
-            patterns.push((at, pattern[start..bar].trim().to_owned()));
-            start = bar + 1;
-        }
-        patterns.push((at, pattern[start..].trim().to_owned()));
-        let body = arrow
-            + 2
-            + block[arrow + 2..]
-                .find(|letter: char| !letter.is_whitespace())
-                .unwrap_or(0);
-        at = if block[body..].starts_with('{') {
-            closing(block, body) + 1
-        } else {
-            at_depth_0(block, body, |rest| rest.starts_with(',')).unwrap_or(end)
-        };
-        at = at.min(end);
-    }
-}
-
-/// Where kinds of the enums are named in a pattern, with their paths, and of which enums they are.
-fn named(pattern: &str) -> impl Iterator<Item = (usize, &'static str)> {
-    let kinds = move |name: &'static str| {
-        let is_kind = move |at: &usize| {
-            let kind = pattern[at + name.len()..].strip_prefix("::");
-            kind.is_some_and(|kind| kind.starts_with(|letter: char| letter.is_ascii_uppercase()))
-        };
-        words(pattern, name).filter(is_kind).map(move |at| {
-            let path = pattern[..at].trim_end_matches(|letter| is_part(letter) || letter == ':');
-            (path.len(), name)
-        })
-    };
-    ENUMS.into_iter().flat_map(kinds)
-}
-
-/// The arms that take whatever is left where another arm names a kind.
-fn catch_all(arms: &[(usize, String)]) -> impl Iterator<Item = (usize, &'static str)> {
-    let mut before: Vec<(&str, &'static str)> = Vec::new();
-    for (_, pattern) in arms {
-        for (kind, name) in named(pattern) {
-            // Here, or further out, something could stand for whatever is left.
-            let outside = |at: &usize| {
-                (*at == 0 || pattern[..*at].ends_with(['(', ' ']))
-                    && pattern[*at..kind].chars().try_fold(0, depth_after).is_some()
+    match pattern {
+        Pat::Tuple(tuple) => (String::new(), numbered(&tuple.elems)),
+        Pat::Slice(slice) => (String::new(), numbered(&slice.elems)),
+        Pat::TupleStruct(tuple) => (kind(&tuple.path), numbered(&tuple.elems)),
+        Pat::Struct(fields) => {
+            let named = |field: &'_ syn::FieldPat| match &field.member {
+                syn::Member::Named(name) => name.to_string(),
+                syn::Member::Unnamed(at) => at.index.to_string(),
             };
-            before.extend((0..=kind).filter(outside).map(|at| (&pattern[..at], name)));
+            let parts = fields.fields.iter().map(|field| (named(field), &*field.pat));
+            (kind(&fields.path), parts.collect())
         }
+        _ => (String::new(), Vec::new()),
     }
-    arms.iter().filter_map(move |(at, pattern)| {
-        let whatever = |(prefix, name): &(&str, &'static str)| {
-            let rest = pattern.strip_prefix(prefix)?;
-            let rest = rest.strip_prefix("ref ").unwrap_or(rest);
-            let all = rest.starts_with(|letter: char| letter == '_' || letter.is_ascii_lowercase());
-            let end = rest.trim_start_matches(is_part);
-            (all && (end.is_empty() || end.starts_with([',', ')']))).then_some((*at, *name))
-        };
-        before.iter().find_map(whatever)
-    })
+}
+
+/// The parts of a tuple, by their places.
+fn numbered(elements: &Punctuated<Pat, Token![,]>) -> Vec<(String, &Pat)> {
+    elements
+        .iter()
+        .enumerate()
+        .map(|(at, part)| (at.to_string(), part))
+        .collect()
 }
 
 #[cfg(test)]
@@ -276,7 +342,11 @@ mod tests {
     use super::faults;
 
     fn lines(source: &str) -> Vec<usize> {
-        faults(source).into_iter().map(|(line, _)| line).collect()
+        faults(source)
+            .unwrap()
+            .into_iter()
+            .map(|(line, _)| line)
+            .collect()
     }
 
     #[test]
@@ -320,7 +390,7 @@ fn f(operation: &Operation, other: Other) {
     #[test]
     fn declared_enums_are_known_by_their_names() {
         let source = "calls! { enum FileCall; }\n// enum None\nenum Order<'a> { A }\npub enum Effect {}";
-        assert_eq!(super::declared(source), ["FileCall", "Order", "Effect"]);
+        assert_eq!(super::declared(source).unwrap(), ["FileCall", "Order", "Effect"]);
     }
 
     #[test]
@@ -361,5 +431,27 @@ mod tests {
 }
 ";
         assert_eq!(lines(source), [2, 6, 7, 10, 16]);
+    }
+
+    #[test]
+    fn what_stands_in_the_brackets_of_a_macro_is_found() {
+        let source = "
+rules! {
+    [Any] |order| matches!(order, Order::Unpin) => match order {
+        Order::Unpin => true,
+        _ => false,
+    };
+}
+fn f() {
+    assert!(if let Order::Unpin = order { true } else { false });
+    tokio::select! { _ = match order { Order::Unpin => a, Order::Fork(_) => b } => {} }
+}
+";
+        assert_eq!(lines(source), [3, 5, 9]);
+    }
+
+    #[test]
+    fn what_is_no_rust_is_no_clean_file() {
+        assert!(faults("fn f( {").is_err());
     }
 }
